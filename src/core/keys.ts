@@ -1,0 +1,35 @@
+/** What a key and a value may be, checked before anything is sent, by the same rules for every face. */
+import { bytesOf } from './bytes.ts';
+import { BitacoraError } from './errors.ts';
+
+export interface Limits {
+  readonly maxKeyBytes: number;
+  readonly maxValueBytes: number;
+}
+
+/** Keys that begin with NUL are the system's own: users can neither see nor write them. */
+export const systemPrefix = '\0';
+/** The topic's identity is written under this key, once. */
+export const genesisKey = '\0genesis';
+
+export function isSystemKey(key: string): boolean {
+  return key.charCodeAt(0) === 0;
+}
+
+/** The key's bytes. Errors: `key-invalid`, saying why. */
+export function checkKey(key: string, limits: Limits): Uint8Array {
+  if (key.trim() === '') throw new BitacoraError('key-invalid', 'the key is missing or blank');
+  if (isSystemKey(key)) throw new BitacoraError('key-invalid', 'keys that begin with a NUL byte are reserved');
+  if (/\p{Surrogate}/u.test(key)) throw new BitacoraError('key-invalid', 'the key is not well-formed text');
+  const bytes = bytesOf(key);
+  if (bytes.length > limits.maxKeyBytes) {
+    throw new BitacoraError('key-invalid', `the key has ${bytes.length} bytes, the limit is ${limits.maxKeyBytes}`);
+  }
+  return bytes;
+}
+
+/** Errors: `value-too-large`, with the limit. */
+export function checkValue(value: Uint8Array, limits: Limits): void {
+  if (value.length <= limits.maxValueBytes) return;
+  throw new BitacoraError('value-too-large', `the value has ${value.length} bytes, the limit is ${limits.maxValueBytes}`);
+}

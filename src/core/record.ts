@@ -1,0 +1,240 @@
+/**
+ * One user write is one record of the log: its key is the key's bytes, its value the value's bytes, and what else is needed travels in
+ * headers, as ASCII text. A record without headers, written by any other producer, is a plain put (or, with a null value, a delete).
+ *
+ *   header  in               meaning
+ *   op      all but put      d delete marker, c / cd conditional put / delete, s / sd statement of a value / of absence, t tombstone
+ *   id      all of ours      uuid of the write
+ *   by      all of ours      node/incarnation/sequence
+ *   exp     put, c, s        deadline, ms since the epoch
+ *   ct      put, c, s        content type, UTF-8
+ *   ik      put, d, c, cd    idempotency key, UTF-8
+ *   if      c, cd            the version expected (an offset), or `absent`
+ *   ver     s, sd            the version stated (an offset; -1: never written)
+ *   asof    s, sd            offset up to which the author knew the key
+ *   at      s, sd            log time of the record at `asof`
+ *   vid vby vts  s, sd       id, writer and log time of the version stated
+ *
+ * Decoding never throws: what cannot be understood comes back as a reason, is counted, and is skipped by every node alike.
+ */
+import type { Headers, LogRecord, Millis, NewRecord, Offset } from '../ports.ts';
+import { asciiBytes, asciiOf, bytesOf, looseTextOf, textOf } from './bytes.ts';
+
+export type Operation = 'put' | 'delete' | 'conditional-put' | 'conditional-delete' | 'statement' | 'tombstone';
+
+/** The expectation of a conditional write. */
+export type Condition = Offset | 'absent';
+
+/** What a statement says of its key. */
+export interface Stated {
+  readonly deleted: boolean;
+  readonly version: Offset;
+  readonly asof: Offset;
+  readonly at: Millis;
+  readonly id: string;
+  readonly by: string;
+  readonly time: Millis;
+}
+
+/** A record that was understood. */
+export interface Decoded {
+  readonly key: string;
+  readonly operation: Operation;
+  readonly id: string;
+  /** As in the header: node/incarnation/sequence; empty for other producers. */
+  readonly by: string;
+  /** The writer's incarnation, with its node; empty for other producers. */
+  readonly writer: string;
+  readonly sequence: number;
+  readonly expires: Millis;
+  readonly contentType: string;
+  readonly idempotencyKey: string;
+  readonly condition: Condition | undefined;
+  readonly stated: Stated | undefined;
+}
+
+/** Why a record was skipped: short stable words, used as a metric label. */
+export type UnreadableReason =
+  | 'key-missing'
+  | 'key-not-text'
+  | 'unknown-operation'
+  | 'bad-header'
+  | 'value-missing'
+  | 'wrong-partition'
+  | 'atomic-batch';
+
+const operations: Readonly<Record<string, Operation>> = {
+  d: 'delete',
+  c: 'conditional-put',
+  cd: 'conditional-delete',
+  s: 'statement',
+  sd: 'statement',
+  t: 'tombstone',
+};
+
+const foreign = {
+  id: '',
+  by: '',
+  writer: '',
+  sequence: 0,
+  expires: 0 as Millis,
+  contentType: '',
+  idempotencyKey: '',
+  condition: undefined,
+  stated: undefined,
+};
+
+/** The key as text, or why the record cannot be served at all. */
+export function decodeKey(record: LogRecord): { key: string } | UnreadableReason {
+  if (record.key === null || record.key.length === 0) return 'key-missing';
+  const key = textOf(record.key);
+  return key === undefined ? 'key-not-text' : { key };
+}
+
+/** Understands a record, or says why not. */
+export function decodeRecord(record: LogRecord): Decoded | UnreadableReason {
+  if (record.key === null || record.key.length === 0) return 'key-missing';
+  const key = textOf(record.key);
+  if (key === undefined) return 'key-not-text';
+  const headers = record.headers;
+  if (headers === undefined) return { key, operation: record.value === null ? 'delete' : 'put', ...foreign };
+  return decodeOurs(key, record, headers);
+}
+
+function decodeOurs(key: string, record: LogRecord, headers: Headers): Decoded | UnreadableReason {
+  if (headers['tx'] !== undefined) return 'atomic-batch';
+  const op = ascii(headers, 'op');
+  const operation = op === '' ? (record.value === null ? 'delete' : 'put') : Object.hasOwn(operations, op) ? operations[op] : undefined;
+  if (operation === undefined) return 'unknown-operation';
+  if (record.value === null && (operation === 'conditional-put' || op === 's')) return 'value-missing';
+  const by = ascii(headers, 'by');
+  const cut = by.lastIndexOf('/');
+  const sequence = by === '' ? 0 : integer(by.slice(cut + 1));
+  const expires = headers['exp'] === undefined ? 0 : integer(ascii(headers, 'exp'));
+  if (sequence === undefined || expires === undefined || (by !== '' && cut < 1)) return 'bad-header';
+  const condition = operation === 'conditional-put' || operation === 'conditional-delete' ? conditionOf(headers) : undefined;
+  const stated = operation === 'statement' ? statedOf(headers, op === 'sd') : undefined;
+  if (condition === null || stated === null) return 'bad-header';
+  return {
+    key,
+    operation,
+    id: ascii(headers, 'id'),
+    by,
+    writer: cut < 1 ? '' : by.slice(0, cut),
+    sequence,
+    expires: expires as Millis,
+    contentType: text(headers, 'ct'),
+    idempotencyKey: text(headers, 'ik'),
+    condition,
+    stated,
+  };
+}
+
+function conditionOf(headers: Headers): Condition | null {
+  const expected = ascii(headers, 'if');
+  if (expected === 'absent') return expected;
+  const version = integer(expected);
+  return version === undefined ? null : (version as Offset);
+}
+
+function statedOf(headers: Headers, deleted: boolean): Stated | null {
+  const version = ascii(headers, 'ver') === '-1' ? -1 : integer(ascii(headers, 'ver'));
+  const asof = integer(ascii(headers, 'asof'));
+  const at = integer(ascii(headers, 'at'));
+  const time = integer(ascii(headers, 'vts'));
+  if (version === undefined || asof === undefined || at === undefined || time === undefined) return null;
+  return {
+    deleted,
+    version: version as Offset,
+    asof: asof as Offset,
+    at: at as Millis,
+    id: ascii(headers, 'vid'),
+    by: ascii(headers, 'vby'),
+    time: time as Millis,
+  };
+}
+
+function ascii(headers: Headers, name: string): string {
+  const value = headers[name];
+  return value === undefined ? '' : asciiOf(value);
+}
+
+function text(headers: Headers, name: string): string {
+  const value = headers[name];
+  return value === undefined ? '' : looseTextOf(value);
+}
+
+function integer(text: string): number | undefined {
+  if (!/^\d{1,16}$/.test(text)) return undefined;
+  const value = Number(text);
+  return Number.isSafeInteger(value) ? value : undefined;
+}
+
+/** Who writes: put into every record of ours. */
+export interface Authorship {
+  readonly id: string;
+  /** node/incarnation/sequence. */
+  readonly by: string;
+}
+
+export interface WriteDetails {
+  readonly expires?: Millis | undefined;
+  readonly contentType?: string | undefined;
+  readonly idempotencyKey?: string | undefined;
+}
+
+const nothing = new Uint8Array(0);
+
+function details(from: WriteDetails): Record<string, Uint8Array> {
+  const headers: Record<string, Uint8Array> = {};
+  if (from.expires) headers['exp'] = asciiBytes(String(from.expires));
+  if (from.contentType) headers['ct'] = bytesOf(from.contentType);
+  if (from.idempotencyKey) headers['ik'] = bytesOf(from.idempotencyKey);
+  return headers;
+}
+
+function authored(author: Authorship): Record<string, Uint8Array> {
+  return { id: asciiBytes(author.id), by: asciiBytes(author.by) };
+}
+
+export function putRecord(key: Uint8Array, value: Uint8Array, author: Authorship, more: WriteDetails = {}): NewRecord {
+  return { key, value, headers: { ...authored(author), ...details(more) } };
+}
+
+/** The expiry marker. */
+export function deleteRecord(key: Uint8Array, author: Authorship, more: WriteDetails = {}): NewRecord {
+  return { key, value: nothing, headers: { op: asciiBytes('d'), ...authored(author), ...details(more) } };
+}
+
+export function conditionalPutRecord(
+  key: Uint8Array,
+  value: Uint8Array,
+  condition: Condition,
+  author: Authorship,
+  more: WriteDetails = {},
+): NewRecord {
+  return {
+    key,
+    value,
+    headers: { op: asciiBytes('c'), if: asciiBytes(String(condition)), ...authored(author), ...details(more) },
+  };
+}
+
+/** States what the author holds under the key, as of an offset. */
+export function statementRecord(key: Uint8Array, value: Uint8Array, stated: Stated, author: Authorship, more: WriteDetails): NewRecord {
+  return {
+    key,
+    value: stated.deleted ? nothing : value,
+    headers: {
+      op: asciiBytes(stated.deleted ? 'sd' : 's'),
+      ver: asciiBytes(String(stated.version)),
+      asof: asciiBytes(String(stated.asof)),
+      at: asciiBytes(String(stated.at)),
+      vid: asciiBytes(stated.id),
+      vby: asciiBytes(stated.by),
+      vts: asciiBytes(String(stated.time)),
+      ...authored(author),
+      ...details(more),
+    },
+  };
+}
