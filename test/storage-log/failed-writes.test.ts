@@ -1,0 +1,61 @@
+/** What a failed write is answered with: the truth, found by opening the log again. */
+import { expect, test } from 'vitest';
+import { FaultyDisk } from '../contract/log-embedded-harness.ts';
+import { collect, failure, fromStart, newRecord, p, readAll } from '../contract/log-harness.ts';
+import { freshDirectory, openIn } from './setting.ts';
+
+const limits = { reopenMinMs: 5, reopenMaxMs: 20, outcomeWaitMs: 2_000 };
+
+/** A disk whose next writes fail once, so that opening again succeeds at the second attempt. */
+async function stage(outcomeWaitMs = limits.outcomeWaitMs) {
+  const disk = new FaultyDisk();
+  const log = await openIn(await freshDirectory(), { openLevel: disk.open, limits: { ...limits, outcomeWaitMs } });
+  await log.append(p(0), newRecord('k', 'first'));
+  return { disk, log };
+}
+
+test('a write that failed and is not there: certainly not in the log', async () => {
+  const { disk, log } = await stage();
+  disk.failing = 'before';
+  const lost = failure(log.append(p(0), newRecord('k', 'lost')));
+  await expect.poll(() => log.state).toBe('disconnected');
+  disk.failing = 'no';
+  expect(await lost).toBe('log-unavailable');
+  expect(await log.append(p(0), newRecord('k', 'next'))).toEqual({ partition: 0, offset: 1 });
+  expect((await readAll(log, 10_000)).values(0)).toEqual(['first', 'next']);
+});
+
+test('a write that failed and is there: acknowledged', async () => {
+  const { disk, log } = await stage();
+  disk.failing = 'after';
+  const written = log.append(p(0), newRecord('k', 'written'));
+  await expect.poll(() => log.state).toBe('disconnected');
+  disk.failing = 'no';
+  expect(await written).toEqual({ partition: 0, offset: 1 });
+  expect((await readAll(log, 10_000)).values(0)).toEqual(['first', 'written']);
+});
+
+test('a write that failed and cannot be looked for: unknown; others are refused clean until the log is open again', async () => {
+  const { disk, log } = await stage(50);
+  const { collector, subscription } = await collect(log, fromStart(log));
+  disk.failing = 'after';
+  expect(await failure(log.append(p(0), newRecord('k', 'unknown')))).toBe('unknown-outcome');
+  expect(log.state).toBe('disconnected');
+  expect(await failure(log.append(p(0), newRecord('k', 'refused')))).toBe('log-unavailable');
+  expect(await failure(log.bounds())).toBe('log-unavailable');
+  disk.failing = 'no';
+  await expect.poll(() => log.state).toBe('connected');
+  await log.append(p(0), newRecord('k', 'next'));
+  await collector.until(() => collector.next(0) === 3, 'all three', 10_000);
+  expect(collector.values(0)).toEqual(['first', 'unknown', 'next']);
+  await subscription.close();
+});
+
+test('a log that is closed while its disk is dead closes, in bounded time', async () => {
+  const { disk, log } = await stage(50);
+  disk.failing = 'before';
+  expect(await failure(log.append(p(0), newRecord('k', 'lost')))).toBe('unknown-outcome');
+  await log.close();
+  expect(log.state).toBe('closed');
+  expect(await failure(log.append(p(0), newRecord('k', 'lost')))).toBe('closed');
+});
