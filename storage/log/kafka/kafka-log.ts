@@ -1,0 +1,248 @@
+/** The log on Kafka: preflight, one writer per partition, one reader per subscription, the ends as the brokers tell them. */
+import { BitacoraError } from '../../../src/core/errors.ts';
+import type {
+  Log,
+  Logger,
+  LogIdentity,
+  LogState,
+  NewRecord,
+  Offset,
+  Partition,
+  PartitionBounds,
+  Position,
+  SubscribeOptions,
+  Subscriber,
+  Subscription,
+} from '../../../src/ports.ts';
+import { type Admin, atMost, type Client, isRequestTimeout, type KafkaConnection, kafkaClient, messageOf } from './client.ts';
+import { PartitionWriter, type WriterLimits } from './partition-writer.ts';
+import { Reader } from './reader.ts';
+import { prepareTopic, type TopicOptions } from './topic.ts';
+
+export interface KafkaLogOptions extends TopicOptions {
+  readonly connection: KafkaConnection;
+  /** This node's name, part of its group ids. */
+  readonly node: string;
+  readonly logger: Logger;
+  /** Bounds other than the usual ones. */
+  readonly limits?: Partial<WriterLimits>;
+}
+
+const closeMs = 3_000;
+const askMs = 5_000;
+/** Headers and key beside a value of the largest size. */
+const recordOverhead = 8 * 1024;
+
+/**
+ * Connects, looks at the topic (making it if need be), and gives the log.
+ * Errors: `log-unavailable` (no broker answers), `topic-unusable` (with the command that mends it).
+ */
+export async function openKafkaLog(options: KafkaLogOptions): Promise<Log> {
+  const client = kafkaClient(options.connection, options.logger, 2);
+  const admin = client.kafka.admin();
+  try {
+    await admin.connect();
+    const identity = await prepareTopic(admin, options, options.logger);
+    return new KafkaLog(options, identity, client, admin);
+  } catch (error) {
+    await atMost(1_000, admin.disconnect());
+    client.cut();
+    if (error instanceof BitacoraError) throw error;
+    throw new BitacoraError(
+      'log-unavailable',
+      `no broker of ${options.connection.brokers.join(',')} answers as it should: ${messageOf(error)}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+class KafkaLog implements Log {
+  readonly identity: LogIdentity;
+  readonly #options: KafkaLogOptions;
+  readonly #client: Client;
+  readonly #admin: Admin;
+  readonly #writers: PartitionWriter[];
+  readonly #groups: string[] = [];
+  #connected = true;
+  #closing: Promise<void> | undefined;
+  #reader: Reader | undefined;
+  #asking: Promise<readonly PartitionBounds[]> | undefined;
+  #groupsSwept = false;
+
+  constructor(options: KafkaLogOptions, identity: LogIdentity, client: Client, admin: Admin) {
+    this.#options = options;
+    this.identity = identity;
+    this.#client = client;
+    this.#admin = admin;
+    const limits = {
+      batchBytes: options.recordBytes + recordOverhead,
+      batchRecords: 2_000,
+      queueRecords: 10_000,
+      queueBytes: 32 * 1024 * 1024,
+      giveUpMs: Math.max(30_000, identity.compactionLagMs / 4),
+      ...options.limits,
+    };
+    this.#writers = Array.from({ length: identity.partitions }, (_, partition) => {
+      return new PartitionWriter({
+        topic: identity.topic,
+        partition: partition as Partition,
+        limits,
+        logger: options.logger,
+        newClient: (watch) => kafkaClient(options.connection, options.logger, 1, watch),
+        outcome: (ok) => this.#noted(ok),
+      });
+    });
+  }
+
+  get state(): LogState {
+    if (this.#closing !== undefined) return 'closed';
+    return this.#connected ? 'connected' : 'disconnected';
+  }
+
+  append(partition: Partition, record: NewRecord, signal?: AbortSignal): Promise<Position> {
+    const writer = this.#writers[partition];
+    if (this.#closing !== undefined || writer === undefined) return Promise.reject(new BitacoraError('closed', 'the log is closed'));
+    return writer.append(record, signal);
+  }
+
+  async subscribe(options: SubscribeOptions, subscriber: Subscriber): Promise<Subscription> {
+    if (this.#closing !== undefined) throw new BitacoraError('closed', 'the log is closed');
+    if (this.#reader !== undefined) throw new BitacoraError('internal', 'the log has a subscription already');
+    const ends = (await this.bounds()).map((bounds) => bounds.next);
+    const beyond = options.from.findIndex((offset, partition) => offset > (ends[partition] as Offset));
+    if (beyond >= 0) {
+      const detail = `partition ${beyond} ends at ${ends[beyond]}, before ${options.from[beyond]} where reading should begin`;
+      queueMicrotask(() => subscriber.ended(new BitacoraError('log-changed', detail)));
+      return { progress: () => undefined, close: async () => undefined };
+    }
+    const reader = new Reader(
+      {
+        topic: this.identity.topic,
+        partitions: this.identity.partitions,
+        newGroupId: () => this.#newGroupId(),
+        newClient: () => kafkaClient(this.#options.connection, this.#options.logger, 2),
+        ends: async () => (await this.bounds()).map((bounds) => bounds.next),
+        logger: this.#options.logger,
+        outcome: (ok) => {
+          this.#noted(ok);
+          if (ok) void this.#sweepGroups();
+        },
+      },
+      options,
+      subscriber,
+    );
+    this.#reader = reader;
+    reader.start();
+    return {
+      progress: (applied) => reader.progress(applied),
+      close: async () => {
+        await reader.close(closeMs);
+        if (this.#reader === reader) this.#reader = undefined;
+      },
+    };
+  }
+
+  /** One question to the brokers at a time is enough; but a question asked now must not be answered by one that was under way before. */
+  async bounds(signal?: AbortSignal): Promise<readonly PartitionBounds[]> {
+    if (this.#closing !== undefined) throw new BitacoraError('closed', 'the log is closed');
+    const before = this.#asking;
+    if (before !== undefined) await before.catch(() => undefined);
+    // Others may have waited for the same one: the first of them asks, and its question is younger than all their calls.
+    this.#asking = this.#asking === before || this.#asking === undefined ? this.#ask().finally(() => undefined) : this.#asking;
+    const asked = this.#asking;
+    const clear = () => {
+      if (this.#asking === asked) this.#asking = undefined;
+    };
+    asked.then(clear, clear);
+    if (signal === undefined) return asked;
+    return Promise.race([asked, aborted(signal)]);
+  }
+
+  async close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#reader?.close(closeMs);
+    await Promise.all(this.#writers.map((writer) => writer.close(closeMs)));
+    await atMost(closeMs, this.#admin.disconnect());
+    this.#client.cut();
+  }
+
+  async #ask(): Promise<readonly PartitionBounds[]> {
+    let answered: readonly PartitionBounds[] | undefined;
+    let failure: unknown;
+    const work = this.#admin.fetchTopicOffsets(this.identity.topic).then(
+      (partitions) => {
+        const bounds: PartitionBounds[] = [];
+        for (const { partition, low, high } of partitions)
+          bounds[partition] = { first: Number(low) as Offset, next: Number(high) as Offset };
+        answered = bounds;
+      },
+      (error) => {
+        failure = error;
+      },
+    );
+    const inTime = await atMost(askMs, work);
+    if (answered !== undefined) {
+      this.#noted(true);
+      return answered;
+    }
+    if (!inTime || isRequestTimeout(failure)) this.#client.cut();
+    this.#noted(false);
+    throw new BitacoraError('log-unavailable', `the log does not tell its ends: ${inTime ? messageOf(failure) : 'no answer'}`, {
+      cause: failure,
+    });
+  }
+
+  #noted(ok: boolean): void {
+    if (this.#connected === ok || this.#closing !== undefined) return;
+    this.#connected = ok;
+    const { logger } = this.#options;
+    if (ok) logger.info({ event: 'log.connected' }, 'the log answers again');
+    else logger.warn({ event: 'log.disconnected' }, 'the log does not answer; reads go on from the local state');
+  }
+
+  /** `<topic>-<node>-<n>`, never used before: a killed member would make the next one of its group wait for the session timeout. */
+  #newGroupId(): string {
+    const id = `${this.#groupPrefix}${Date.now()}${String(this.#groups.length).padStart(3, '0')}`;
+    this.#groups.push(id);
+    return id;
+  }
+
+  get #groupPrefix(): string {
+    return `${this.identity.topic}-${this.#options.node.replaceAll(/[^\w.]/g, '_')}-`;
+  }
+
+  /** Deletes the groups of earlier incarnations of this node, once, as far as the brokers let it. */
+  async #sweepGroups(): Promise<void> {
+    if (this.#groupsSwept) return;
+    this.#groupsSwept = true;
+    const { logger } = this.#options;
+    try {
+      const { groups } = await this.#admin.listGroups();
+      const old = groups
+        .map((group) => group.groupId)
+        .filter((id) => id.startsWith(this.#groupPrefix) && /^\d+$/.test(id.slice(this.#groupPrefix.length)) && !this.#groups.includes(id));
+      // One by one: a group that still has a member is refused, and must not save the others.
+      for (const id of old.slice(0, 50)) {
+        await this.#admin
+          .deleteGroups([id])
+          .catch((error) => logger.debug({ event: 'log.group', group: id, error: messageOf(error) }, 'an old group stays'));
+      }
+    } catch (error) {
+      logger.debug({ event: 'log.groups', error: messageOf(error) }, 'old groups were not looked for');
+    }
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const stop = () => reject(new BitacoraError('log-unavailable', 'the log did not tell its ends in time'));
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+  });
+}

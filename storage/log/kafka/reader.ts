@@ -1,0 +1,415 @@
+/**
+ * Reads the topic for one subscription: a kafkajs consumer that is rebuilt whenever it dies, and a watchdog for when it only looks alive.
+ *
+ * kafkajs consumes only in a group. A group whose member was killed makes its next member wait for the session timeout, so every
+ * incarnation, and every rebuild, uses a group id of its own and resumes from the positions kept here; after each (re)join all
+ * partitions are sought again. Before any batch is delivered the landmark is looked for, because a topic that was deleted and made again
+ * under the same name looks the same to kafkajs.
+ *
+ * Progress is measured by position. What compaction or a transaction left empty never reaches `eachBatch`; its position is taken from the
+ * END_BATCH_PROCESS event. An empty record batch at the very end gives no event at all: the watchdog then steps over it.
+ */
+import { BitacoraError } from '../../../src/core/errors.ts';
+import type { Headers, LogBatch, Logger, LogRecord, Millis, Offset, Partition, SubscribeOptions, Subscriber } from '../../../src/ports.ts';
+import { atMost, type Client, type Consumer, type IHeaders, messageOf, protocolError } from './client.ts';
+
+export interface ReaderOptions {
+  readonly topic: string;
+  readonly partitions: number;
+  /** A group id that was never used before. */
+  readonly newGroupId: () => string;
+  readonly newClient: () => Client;
+  readonly ends: () => Promise<readonly Offset[]>;
+  readonly logger: Logger;
+  /** Told when the consumer works and when it does not. */
+  readonly outcome: (ok: boolean) => void;
+}
+
+const fetchWaitMs = 500;
+const fetchBytes = 8 * 1024 * 1024;
+const watchEveryMs = 1_000;
+/** Nothing at all from the consumer for this long, though the log has more: it is rebuilt. Longer than a broker's ordinary pause. */
+const deadAfterMs = 20_000;
+/** The consumer fetches, and yet a partition stands still before the end for this long: what lies there is empty, step over it. */
+const emptyAfterMs = 4_000;
+const commitEveryMs = 5_000;
+
+/** A message as kafkajs really gives it: its types leave out what tells control records and batch ends. */
+interface RawMessage {
+  readonly offset: string;
+  readonly timestamp: string;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers?: IHeaders;
+  readonly isControlRecord?: boolean;
+  readonly batchContext?: { readonly firstOffset: string; readonly lastOffsetDelta: number };
+}
+
+export class Reader {
+  readonly #options: ReaderOptions;
+  readonly #subscribe: SubscribeOptions;
+  readonly #subscriber: Subscriber;
+  /** Next offset to deliver, by partition. */
+  readonly #positions: Offset[];
+  readonly #delivering: Promise<void>[];
+  /** When a partition last moved, or was known to be at its end. */
+  readonly #moved: number[];
+  #heard = performance.now();
+  /** Fetches completed, by broker, of the consumer that runs now. */
+  readonly #fetches = new Map<string, number>();
+  #busy = 0;
+  #consumer: { readonly consumer: Consumer; readonly client: Client; readonly dead: () => void } | undefined;
+  #landmarkSought = false;
+  /** From where the landmark is still looked for, and since when this has not moved. */
+  #landmarkFrom = 0;
+  #landmarkSince = 0;
+  #closed = false;
+  #loop: Promise<void> = Promise.resolve();
+  #watch: NodeJS.Timeout | undefined;
+  #applied: readonly Offset[] | undefined;
+  #committed: readonly Offset[] | undefined;
+  #committedAt = 0;
+  #watching = false;
+
+  constructor(options: ReaderOptions, subscribe: SubscribeOptions, subscriber: Subscriber) {
+    this.#options = options;
+    this.#subscribe = subscribe;
+    this.#subscriber = subscriber;
+    this.#positions = [...subscribe.from];
+    this.#delivering = this.#positions.map(() => Promise.resolve());
+    this.#moved = this.#positions.map(() => performance.now());
+  }
+
+  start(): void {
+    this.#loop = this.#run();
+    this.#watch = setInterval(() => void this.#look(), watchEveryMs);
+    this.#watch.unref();
+  }
+
+  progress(applied: readonly Offset[]): void {
+    this.#applied = applied;
+  }
+
+  async close(limitMs: number): Promise<void> {
+    if (!this.#closed) {
+      this.#closed = true;
+      clearInterval(this.#watch);
+      this.#consumer?.dead();
+    }
+    await atMost(limitMs, Promise.all([this.#loop, ...this.#delivering]));
+  }
+
+  #end(error: Error): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearInterval(this.#watch);
+    this.#consumer?.dead();
+    this.#subscriber.ended(error);
+  }
+
+  /** One consumer after the other, until closed. */
+  async #run(): Promise<void> {
+    for (let failures = 0; !this.#closed; ) {
+      const began = performance.now();
+      const why = await this.#consume();
+      if (this.#closed) return;
+      this.#options.outcome(false);
+      this.#options.logger.debug({ event: 'log.reader.rebuild', reason: why, failures }, 'the consumer ended and is made anew');
+      failures = performance.now() - began > 30_000 ? 0 : failures + 1;
+      const pauseMs = Math.min(100 * 2 ** Math.min(failures, 5), 2_000);
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    }
+  }
+
+  /** Runs one consumer; resolves with why it ended. */
+  async #consume(): Promise<string> {
+    const client = this.#options.newClient();
+    const consumer = client.kafka.consumer({
+      groupId: this.#options.newGroupId(),
+      allowAutoTopicCreation: false,
+      sessionTimeout: 30_000,
+      rebalanceTimeout: 60_000,
+      heartbeatInterval: 3_000,
+      maxWaitTimeInMs: fetchWaitMs,
+      minBytes: 1,
+      maxBytes: fetchBytes,
+      // A fair share for each: kafkajs asks in the same order every time, and a broker stops filling the answer at `maxBytes`.
+      maxBytesPerPartition: Math.max(256 * 1024, Math.floor(fetchBytes / this.#options.partitions)),
+      retry: { retries: 2, initialRetryTime: 100, maxRetryTime: 1_000, restartOnFailure: async () => false },
+    });
+    let died: (why: string) => void = () => undefined;
+    const death = new Promise<string>((resolve) => {
+      died = resolve;
+    });
+    this.#consumer = { consumer, client, dead: () => died('it was told to end') };
+    this.#heard = performance.now();
+    consumer.on(consumer.events.CRASH, (event) => died(messageOf(event.payload.error)));
+    consumer.on(consumer.events.GROUP_JOIN, () => this.#joined(consumer));
+    this.#fetches.clear();
+    consumer.on(consumer.events.FETCH, ({ payload }) => {
+      this.#heard = performance.now();
+      const node = String((payload as { nodeId?: unknown }).nodeId);
+      this.#fetches.set(node, (this.#fetches.get(node) ?? 0) + 1);
+      this.#options.outcome(true);
+    });
+    consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
+      this.#heard = performance.now();
+      if (payload.batchSize === 0) this.#empty(payload.partition as Partition, payload.firstOffset, Number(payload.lastOffset));
+    });
+    try {
+      await consumer.connect();
+      await consumer.subscribe({ topic: this.#options.topic, fromBeginning: true });
+      await consumer.run({
+        autoCommit: false,
+        eachBatchAutoResolve: false,
+        partitionsConsumedConcurrently: this.#options.partitions,
+        eachBatch: async ({ batch, resolveOffset, heartbeat, isStale }) => {
+          this.#heard = performance.now();
+          if (isStale() || this.#closed || this.#consumer?.consumer !== consumer) return;
+          const beats = setInterval(
+            () =>
+              heartbeat().catch((error) => this.#options.logger.debug({ event: 'log.heartbeat', error: messageOf(error) }, 'no heartbeat')),
+            3_000,
+          );
+          try {
+            const raw = (batch as unknown as { rawMessages: RawMessage[] }).rawMessages;
+            const last = await this.#batch(
+              batch.partition as Partition,
+              raw,
+              batch.messages as readonly RawMessage[],
+              Number(batch.highWatermark),
+            );
+            if (last !== undefined) resolveOffset(String(last));
+          } finally {
+            clearInterval(beats);
+          }
+        },
+      });
+      return await death;
+    } catch (error) {
+      return messageOf(error);
+    } finally {
+      this.#consumer = undefined;
+      await atMost(2_000, consumer.disconnect());
+      client.cut();
+    }
+  }
+
+  /** After every join kafkajs would go on from committed offsets or the beginning: seek, and look for the landmark first. */
+  #joined(consumer: Consumer): void {
+    const { topic } = this.#options;
+    const landmark = this.#subscribe.landmark();
+    this.#positions.forEach((offset, partition) => {
+      this.#moved[partition] = performance.now();
+      consumer.seek({ topic, partition, offset: String(partition === landmark?.partition ? landmark.offset : offset) });
+    });
+    this.#landmarkSought = landmark !== undefined;
+    if (landmark === undefined) return;
+    this.#landmarkFrom = landmark.offset;
+    this.#landmarkSince = performance.now();
+    const others = this.#positions.map((_, partition) => partition).filter((partition) => partition !== landmark.partition);
+    if (others.length > 0) consumer.pause([{ topic, partitions: others }]);
+  }
+
+  /** Handles a batch that has messages. Returns the last offset dealt with; undefined: nothing was, fetch again. */
+  async #batch(
+    partition: Partition,
+    raw: readonly RawMessage[],
+    messages: readonly RawMessage[],
+    end: number,
+  ): Promise<number | undefined> {
+    if (this.#landmarkSought) {
+      this.#seekLandmark(partition, messages);
+      return undefined;
+    }
+    const first = this.#positions[partition] as Offset;
+    const earliest = Number(messages[0]?.offset);
+    if (earliest < first) {
+      // kafkajs answers an offset out of range by going to the beginning, in silence.
+      this.#end(new BitacoraError('log-changed', `partition ${partition} jumped back from ${first} to ${earliest}`));
+      return undefined;
+    }
+    const lastRaw = raw.at(-1) as RawMessage;
+    const context = lastRaw.batchContext;
+    const last = Math.max(Number(lastRaw.offset), context === undefined ? 0 : Number(context.firstOffset) + context.lastOffsetDelta);
+    let seen = 0;
+    for (const message of raw) if (Number(message.offset) >= first) seen++;
+    const batch: LogBatch = {
+      partition,
+      first,
+      next: (last + 1) as Offset,
+      end: Math.max(end, last + 1) as Offset,
+      jumped: seen < last + 1 - first,
+      records: messages.map(toRecord),
+    };
+    this.#positions[partition] = batch.next;
+    this.#moved[partition] = performance.now();
+    await this.#deliver(batch);
+    return last;
+  }
+
+  /** A stretch with nothing to serve: control records, or what compaction left. */
+  #empty(partition: Partition, firstOffset: string | null, last: number): void {
+    const first = this.#positions[partition] as Offset;
+    if (this.#landmarkSought || !Number.isSafeInteger(last) || last < first) return;
+    const explained = firstOffset !== null && Number(firstOffset) === first && last === first;
+    this.#stepOver(partition, last, !explained);
+  }
+
+  #stepOver(partition: Partition, last: number, jumped: boolean): void {
+    const first = this.#positions[partition] as Offset;
+    const next = (last + 1) as Offset;
+    this.#positions[partition] = next;
+    this.#moved[partition] = performance.now();
+    void this.#deliver({ partition, first, next, end: next, jumped, records: [] });
+  }
+
+  /** In order per partition; a rejection of the subscriber ends the subscription. */
+  #deliver(batch: LogBatch): Promise<void> {
+    const before = this.#delivering[batch.partition] as Promise<void>;
+    this.#busy++;
+    const now = before
+      .then(() => (this.#closed ? undefined : this.#subscriber.batch(batch)))
+      .catch((error) => this.#end(error instanceof Error ? error : new Error(String(error))))
+      .finally(() => this.#busy--);
+    this.#delivering[batch.partition] = now;
+    return now;
+  }
+
+  #seekLandmark(partition: Partition, messages: readonly RawMessage[]): void {
+    const landmark = this.#subscribe.landmark();
+    const consumer = this.#consumer?.consumer;
+    if (landmark === undefined || consumer === undefined || partition !== landmark.partition) return;
+    const { topic } = this.#options;
+    if (Number(messages[0]?.offset) < this.#landmarkFrom) {
+      this.#end(new BitacoraError('log-changed', `the topic ${topic} ends before ${this.#landmarkFrom}, where its genesis record was`));
+      return;
+    }
+    for (const message of messages) {
+      const verdict = landmark.recognise(toRecord(message));
+      if (verdict === false) {
+        this.#end(new BitacoraError('log-changed', `the topic ${topic} is another one than before, under the same name`));
+        return;
+      }
+      if (verdict === true) {
+        this.#landmarkSought = false;
+        consumer.seek({ topic, partition, offset: String(this.#positions[partition]) });
+        consumer.resume([{ topic, partitions: this.#positions.map((_, each) => each) }]);
+        return;
+      }
+    }
+    // Not in this stretch: its newest record stands further on, or it is not there, which the watchdog finds.
+    this.#landmarkFrom = Math.max(this.#landmarkFrom, Number(messages.at(-1)?.offset) + 1);
+    this.#landmarkSince = performance.now();
+    consumer.seek({ topic, partition, offset: String(this.#landmarkFrom) });
+  }
+
+  /** The watchdog: compares positions with the log's ends, and acts when nothing moves. */
+  async #look(): Promise<void> {
+    if (this.#watching || this.#closed) return;
+    this.#watching = true;
+    try {
+      const ends = await this.#options.ends();
+      const now = performance.now();
+      const behind = this.#positions.flatMap((position, partition) => {
+        const end = ends[partition] as Offset;
+        if (position > end)
+          this.#end(new BitacoraError('log-changed', `partition ${partition} ends at ${end}, before ${position} which was already read`));
+        if (position >= end) this.#moved[partition] = now;
+        return position < end ? [partition] : [];
+      });
+      if (this.#closed) return;
+      if (behind.length > 0 && now - this.#heard > deadAfterMs) this.#consumer?.dead();
+      await this.#stepOverEmpty(behind, now);
+      this.#landmarkOverdue(ends, now);
+      await this.#commit();
+    } catch (error) {
+      this.#options.logger.debug({ event: 'log.watchdog', error: messageOf(error) }, 'the log did not tell its ends');
+    } finally {
+      this.#watching = false;
+    }
+  }
+
+  /**
+   * An empty record batch at the end of a partition. Stepping over one that is not empty would lose data, so it takes proof: no partition
+   * has moved for a while (or a fetch may have been filled by the others), nothing is being delivered (or kafkajs does not fetch), and since
+   * then every broker has answered two whole fetches.
+   */
+  async #stepOverEmpty(behind: readonly number[], now: number): Promise<void> {
+    const consumer = this.#consumer?.consumer;
+    const still = () => this.#busy === 0 && !this.#landmarkSought && !this.#closed && this.#consumer?.consumer === consumer;
+    if (consumer === undefined || behind.length === 0 || !still()) return;
+    if (behind.some((partition) => now - (this.#moved[partition] as number) < emptyAfterMs)) return;
+    const before = new Map(this.#fetches);
+    const positions = [...this.#positions];
+    const fetched = () => before.size > 0 && [...before].every(([node, count]) => (this.#fetches.get(node) ?? 0) >= count + 3);
+    await waitUntil(() => fetched() || !still(), 8 * fetchWaitMs);
+    if (!fetched() || !still() || positions.some((position, partition) => position !== this.#positions[partition])) return;
+    for (const partition of behind) {
+      const position = positions[partition] as Offset;
+      this.#options.logger.debug({ event: 'log.step-over', partition, position }, 'an empty stretch is stepped over');
+      this.#stepOver(partition as Partition, position, true);
+      this.#moved[partition] = now - emptyAfterMs;
+      consumer.seek({ topic: this.#options.topic, partition, offset: String(position + 1) });
+    }
+  }
+
+  /** The landmark was not found up to the end: the topic does not hold it. */
+  #landmarkOverdue(ends: readonly Offset[], now: number): void {
+    const landmark = this.#subscribe.landmark();
+    if (!this.#landmarkSought || landmark === undefined) return;
+    const end = ends[landmark.partition] as Offset;
+    const stuck = now - this.#landmarkSince > deadAfterMs / 2 && now - this.#heard < 2 * watchEveryMs;
+    if (this.#landmarkFrom >= end || stuck) {
+      this.#end(new BitacoraError('log-changed', `the topic ${this.#options.topic} no longer holds its genesis record`));
+    }
+  }
+
+  /** So that operators' tools show this node's lag; never used to resume. */
+  async #commit(): Promise<void> {
+    const applied = this.#applied;
+    const now = performance.now();
+    if (applied === undefined || applied === this.#committed || now - this.#committedAt < commitEveryMs) return;
+    this.#committedAt = now;
+    const consumer = this.#consumer?.consumer;
+    if (consumer === undefined) return;
+    const { topic } = this.#options;
+    try {
+      await consumer.commitOffsets(applied.map((offset, partition) => ({ topic, partition, offset: String(offset) })));
+      this.#committed = applied;
+    } catch (error) {
+      this.#options.logger.debug(
+        { event: 'log.commit', error: protocolError(error) ?? messageOf(error) },
+        'the progress was not committed',
+      );
+    }
+  }
+}
+
+async function waitUntil(holds: () => boolean, limitMs: number): Promise<void> {
+  const until = performance.now() + limitMs;
+  while (!holds() && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 50));
+}
+
+function toRecord(message: RawMessage): LogRecord {
+  return {
+    offset: Number(message.offset) as Offset,
+    time: Number(message.timestamp) as Millis,
+    key: message.key,
+    value: message.value,
+    headers: toHeaders(message.headers),
+  };
+}
+
+/** kafkajs gives an object even without headers, and an array where a name stands twice: the first counts. */
+function toHeaders(headers: IHeaders | undefined): Headers | undefined {
+  let made: Record<string, Uint8Array> | undefined;
+  for (const name in headers) {
+    const value = headers[name];
+    const first = Array.isArray(value) ? value[0] : value;
+    if (first === undefined || first === null) continue;
+    made ??= {};
+    made[name] = typeof first === 'string' ? Buffer.from(first) : first;
+  }
+  return made;
+}

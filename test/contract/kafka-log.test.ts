@@ -1,0 +1,151 @@
+/** The log on Kafka under the contract, against a real broker of this file's own: the pause test stops it. */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Kafka, logLevel } from 'kafkajs';
+import { afterAll } from 'vitest';
+import type { Log } from '../../src/ports.ts';
+import { openKafkaLog } from '../../storage/log/kafka/kafka-log.ts';
+import { type KafkaService, startKafka } from '../services/kafka.ts';
+import { logContract } from './log.ts';
+import { bytes, fromStart, type LogHarness, type LogTopic, newRecord, o, p, readAll, type TopicSettings } from './log-harness.ts';
+import { silentLogger } from './silent-logger.ts';
+
+const timeoutMs = 45_000;
+const recordBytes = 20_000;
+let service: KafkaService | undefined;
+
+afterAll(async () => {
+  await service?.stop();
+});
+
+async function kafkaHarness(): Promise<LogHarness> {
+  service = await startKafka({ config: { 'log.cleaner.backoff.ms': '200', 'log.retention.check.interval.ms': '1000' } });
+  const kafka = service;
+  return {
+    timeoutMs,
+    pauses: { times: 8, forMs: 2_600, gapMs: 400 },
+    fresh: (settings) => freshTopic(kafka, settings),
+  };
+}
+
+async function freshTopic(kafka: KafkaService, settings: TopicSettings): Promise<LogTopic> {
+  const topic = `contract-${randomUUID().slice(0, 8)}`;
+  if (settings.compacts) await compactingTopic(kafka, topic, settings.partitions);
+  const open = (queueRecords?: number): Promise<Log> =>
+    openKafkaLog({
+      topic,
+      brokers: kafka.brokers,
+      partitions: settings.partitions,
+      replication: undefined,
+      compactionLagMs: 3_600_000,
+      deleteRetentionMs: 7 * 86_400_000,
+      recordBytes,
+      create: true,
+      connection: { brokers: kafka.brokers, clientId: 'contract', tls: false, sasl: undefined },
+      node: 'contract',
+      logger: silentLogger,
+      ...(queueRecords === undefined ? {} : { limits: { queueRecords } }),
+    });
+  return {
+    maxRecordBytes: recordBytes + 8 * 1024,
+    open: (bounds) => open(bounds?.maxPendingRecords),
+    compact: () => compact(open),
+    async recreate() {
+      await withAdmin(kafka, async (admin) => {
+        await admin.deleteTopics({ topics: [topic] });
+        while ((await admin.listTopics()).includes(topic)) await pause(50);
+      });
+    },
+    async interrupt(forMs) {
+      await kafka.pause();
+      await pause(forMs);
+      await kafka.resume();
+    },
+    async inject(partition, { key, value }) {
+      // A compacted topic takes no record without a key; one that was not compacted before may hold some.
+      if (key === null) await alterTopic(kafka, topic, { 'cleanup.policy': 'delete' });
+      const producer = client(kafka).producer({ allowAutoTopicCreation: false });
+      await producer.connect();
+      try {
+        const messages = [{ partition, key: key && Buffer.from(key), value: value && Buffer.from(value) }];
+        const [answer] = await producer.send({ topic, acks: -1, messages });
+        return { partition, offset: o(Number(answer?.baseOffset)) };
+      } finally {
+        await producer.disconnect();
+        if (key === null) await alterTopic(kafka, topic, { 'cleanup.policy': 'compact', 'message.timestamp.type': 'LogAppendTime' });
+      }
+    },
+    async remove() {
+      await withAdmin(kafka, async (admin) => {
+        if ((await admin.listTopics()).includes(topic)) await admin.deleteTopics({ topics: [topic] }).catch(goneAlready);
+      });
+    },
+  };
+}
+
+/** kafkajs repeats a deletion whose answer came late, and then does not find the topic. */
+function goneAlready(error: unknown): void {
+  if (!String((error as Error).message).includes('does not host this topic-partition')) throw error;
+}
+
+async function alterTopic(kafka: KafkaService, topic: string, settings: Record<string, string>): Promise<void> {
+  const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }));
+  await withAdmin(kafka, (admin) => admin.alterConfigs({ validateOnly: false, resources: [{ type: 2, name: topic, configEntries }] }));
+}
+
+/** A topic that Kafka compacts as soon as its segment has rolled, which a later append brings about. */
+async function compactingTopic(kafka: KafkaService, topic: string, partitions: number): Promise<void> {
+  const settings = {
+    'cleanup.policy': 'compact',
+    'message.timestamp.type': 'LogAppendTime',
+    'min.compaction.lag.ms': '0',
+    'min.cleanable.dirty.ratio': '0.001',
+    'segment.ms': '200',
+    'delete.retention.ms': '86400000',
+    'max.message.bytes': '1048588',
+  };
+  await withAdmin(kafka, (admin) =>
+    admin.createTopics({
+      waitForLeaders: true,
+      topics: [{ topic, numPartitions: partitions, configEntries: Object.entries(settings).map(([name, value]) => ({ name, value })) }],
+    }),
+  );
+}
+
+/** Appends under other keys roll the segments; done when no superseded record of before is found any more. */
+async function compact(open: () => Promise<Log>): Promise<void> {
+  const log = await open();
+  try {
+    const ends = (await log.bounds()).map(({ next }) => next);
+    for (const until = Date.now() + timeoutMs; ; ) {
+      if (Date.now() > until) throw new Error('Kafka has not compacted the topic in time');
+      for (const partition of ends.keys()) await log.append(p(partition), newRecord(`roll-${randomUUID()}`, ''));
+      await pause(300);
+      const read = await readAll(log, timeoutMs, fromStart(log));
+      const superseded = ends.some((end, partition) => {
+        const records = read.records(partition);
+        return records.some(({ key, offset }) => offset < end && records.some((later) => later.offset > offset && same(later.key, key)));
+      });
+      if (!superseded) return;
+    }
+  } finally {
+    await log.close();
+  }
+}
+
+const same = (a: Uint8Array | null, b: Uint8Array | null): boolean => Buffer.compare(a ?? bytes(''), b ?? bytes('')) === 0;
+
+const client = (kafka: KafkaService): Kafka =>
+  new Kafka({ brokers: kafka.brokers, logLevel: logLevel.NOTHING, retry: { retries: 8, initialRetryTime: 100 } });
+
+async function withAdmin<T>(kafka: KafkaService, work: (admin: ReturnType<Kafka['admin']>) => Promise<T>): Promise<T> {
+  const admin = client(kafka).admin();
+  await admin.connect();
+  try {
+    return await work(admin);
+  } finally {
+    await admin.disconnect();
+  }
+}
+
+logContract('kafka', kafkaHarness);
