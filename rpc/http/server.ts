@@ -1,0 +1,130 @@
+/**
+ * The HTTP face: one node:http server. Hot reads are answered at once, everything else goes through the router; garbage, silence and
+ * slowness end in a short answer and a closed connection, and never reach the others.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { Server as NetServer, type Socket } from 'node:net';
+import type { KeyValue, Logger } from '../../src/ports.ts';
+import { clusterRoute } from './cluster-route.ts';
+import { Connections } from './connections.ts';
+import type { HttpLimits, Rooms } from './exchange.ts';
+import { announcesTooMuch } from './form-body.ts';
+import { createFreshness } from './freshness.ts';
+import { answerGarbage } from './garbage.ts';
+import { healthRoutes, type Metrics } from './health-routes.ts';
+import { createHotRead } from './hot-read.ts';
+import { listen } from './listen.ts';
+import { createRespond } from './respond.ts';
+import { createRouter } from './router.ts';
+import { rpcRoute } from './rpc-routes.ts';
+
+export type { HttpLimits } from './exchange.ts';
+
+export interface HttpServerOptions {
+  readonly keyValue: KeyValue;
+  /** This node's name, told in `Bitacora-Node`. */
+  readonly node: string;
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  readonly limits: HttpLimits;
+  readonly metrics: () => Promise<Metrics>;
+  /** Hears of every answer: route as a path of the table or `other`, method, status (499: the client went away), seconds. */
+  readonly observe: (route: string, method: string, status: number, seconds: number) => void;
+  readonly logger: Logger;
+  /** Bound of `drain`. */
+  readonly drainMs: number;
+}
+
+export interface HttpServer {
+  readonly address: { readonly host: string; readonly port: number };
+  /**
+   * Stops accepting, gives every connection its last answer and waits for them, at most `drainMs`. Requests that were begun are
+   * finished; idle connections stay for a moment, for what is already on its way. Idempotent, never rejects.
+   */
+  drain(): Promise<void>;
+  /** Cuts what is left. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** How long an idle connection is kept in a drain, in milliseconds: more than a request is under way. */
+const idleGraceMs = 500;
+const maxHeaders = 64;
+/** How often Node looks for late requests: its own 30 s would make every limit that much longer. */
+const checkIntervalMs = 1_000;
+const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS']);
+
+/** Errors: `port-taken`, `option-invalid`. */
+export async function openHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  const { keyValue, limits, observe, logger } = options;
+  const connections = new Connections();
+  const respond = createRespond(connections, limits.requestTimeoutMs);
+  const freshness = createFreshness(keyValue, options.node);
+  const rooms: Rooms = { keyValue, limits, respond, logger, freshness };
+  const routes = [rpcRoute(rooms), clusterRoute(rooms), ...healthRoutes(rooms, options.metrics)];
+  const paths = new Set(routes.map((route) => route.path));
+  const route = createRouter(routes, respond, logger);
+  const hotRead = createHotRead({ keyValue, freshness, takeTimeoutMs: limits.requestTimeoutMs });
+
+  const server = createServer({
+    maxHeaderSize: limits.maxHeaderBytes,
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    connectionsCheckingInterval: checkIntervalMs,
+  });
+  server.maxConnections = limits.maxConnections;
+  server.maxHeadersCount = maxHeaders;
+
+  server.on('connection', (socket: Socket) => connections.opened(socket));
+  server.on('drop', () => logger.warn({ event: 'http.connection-refused', limit: limits.maxConnections }, 'too many HTTP connections'));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    answerGarbage(error, socket, connections, (status) => observe('other', 'other', status, 0));
+  });
+
+  const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    const start = performance.now();
+    const { socket } = request;
+    if (!connections.draining && !connections.isClosing(socket) && hotRead(request, response)) {
+      observe('/rpc', 'GET', response.statusCode, (performance.now() - start) / 1000);
+      return;
+    }
+    if (!connections.begin(socket, response)) return;
+    response.once('close', () => {
+      connections.settled(socket);
+      const status = response.writableFinished ? response.statusCode : 499;
+      const path = (request.url ?? '').split('?', 1)[0] ?? '';
+      const method = methods.has(request.method ?? '') ? (request.method as string) : 'other';
+      observe(paths.has(path) ? path : 'other', method, status, (performance.now() - start) / 1000);
+    });
+    // In a drain the rest of what has arrived is begun before the first answer could be called the connection's last.
+    if (connections.draining) setImmediate(route, request, response);
+    else route(request, response);
+  };
+  server.on('request', onRequest);
+  server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+    if (!announcesTooMuch(request, limits.maxValueBytes)) response.writeContinue();
+    onRequest(request, response);
+  });
+
+  const address = await listen(server, options.host, options.port);
+  server.on('error', (err) => logger.error({ event: 'http.error', err }, 'the HTTP server reported an error'));
+  return { address, ...ending(server, connections, options.drainMs) };
+}
+
+function ending(server: Server, connections: Connections, drainMs: number): Pick<HttpServer, 'drain' | 'close'> {
+  let drained: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    server.close();
+    connections.destroyAll();
+  };
+  return {
+    drain() {
+      // Of http.Server, close() would also cut idle connections at once, with requests that are already on their way to them.
+      NetServer.prototype.close.call(server);
+      drained ??= connections.drain(idleGraceMs, drainMs).then(close);
+      return drained;
+    },
+    close,
+  };
+}
