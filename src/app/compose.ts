@@ -1,0 +1,201 @@
+/** The one place that knows every room: builds a node from its settings, and takes it apart in order. */
+import { join } from 'node:path';
+import { openStaticMembership } from '../../cluster/membership/static.ts';
+import { openZooKeeperMembership } from '../../cluster/membership/zookeeper.ts';
+import { openHttpPeers } from '../../cluster/peers.ts';
+import { type HttpServer, openHttpServer } from '../../rpc/http/server.ts';
+import { openDataDirectory } from '../../storage/data-directory.ts';
+import { openEmbeddedLog } from '../../storage/log/embedded/embedded-log.ts';
+import { openMemoryLog, openMemoryTopic } from '../../storage/log/memory-log.ts';
+import { withHashmap } from '../../storage/store/hashmap.ts';
+import { setAside } from '../../storage/store/level-files.ts';
+import { openLevelStore } from '../../storage/store/level-store.ts';
+import { openMemoryStore } from '../../storage/store/memory-store.ts';
+import type { Log, Logger, Membership, Store } from '../ports.ts';
+import { openReplica, type Replica, type ReplicaOptions } from '../replica/replica.ts';
+import { type Config, ownAddress } from './config/config.ts';
+import { findHostAddress } from './ecs-address.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
+import { systemChance as chance, systemClock as clock } from './system.ts';
+import { version } from './version.ts';
+
+/** A running node. */
+export interface Node {
+  /** `host:port` by which others reach it: its name. */
+  readonly address: string;
+  /** Where its HTTP face listens. */
+  readonly listening: { readonly host: string; readonly port: number };
+  readonly replica: Replica;
+  readonly membership: Membership;
+  /** Not ready, out of the membership, door closed, what is in flight finished, log and store closed. Idempotent, bounded. */
+  stop(): Promise<void>;
+}
+
+/** Bytes a record may take beside its value: the key, and headers with room to spare. */
+const recordOverheadBytes = 8 * 1024;
+
+/** Starts a node. Resolves when its HTTP face listens; it may still have to catch up. Errors are those of the rooms, by code. */
+export async function startNode(config: Config, logger: Logger, onFatal: (error: Error) => void): Promise<Node> {
+  const undo: (() => Promise<void>)[] = [];
+  try {
+    const host = await nodeHost(config);
+    const membership = await openMembership(config, logger);
+    if (config.log !== 'memory') {
+      const directory = await openDataDirectory(config.dataDirectory);
+      undo.push(() => directory.close());
+    }
+    let replica: Replica | undefined;
+    const holder: { store?: Store } = {};
+    const metrics = createMetrics({
+      version,
+      status: () => (replica as Replica).status,
+      membership: () => membership,
+      storeBytes: () => holder.store?.sizeBytes ?? 0,
+    });
+    const name = host.includes(':') ? host : `${host}:${config.httpPort}`;
+    const peers = openHttpPeers({
+      members: () => membership.others,
+      clock,
+      logger,
+      observe: (outcome) => metrics.observePeer(outcome),
+    });
+    replica = await openReplica({
+      node: name,
+      ...logAndStore(config, name, logger, holder),
+      peers,
+      peerReads: config.peerReads,
+      peerTimeoutMs: config.peerTimeoutMs,
+      limits: { maxKeyBytes: config.maxKeyBytes, maxValueBytes: config.maxValueBytes },
+      writeTimeoutMs: config.writeTimeoutMs,
+      partitions: config.partitions,
+      clock,
+      chance,
+      logger,
+      meter: metrics.meter,
+      onFatal,
+    });
+    const node = replica;
+    undo.push(() => node.close());
+    const http = await serveHttp(config, name, node, metrics, logger);
+    undo.push(() => http.close());
+    const address = host.includes(':') ? host : `${host}:${http.address.port}`;
+    membership.join({ address, socket: '' });
+    return { address, listening: http.address, replica: node, membership, stop: stopping(config, logger, node, membership, http, undo) };
+  } catch (error) {
+    for (const step of undo.reverse()) await step();
+    throw error;
+  }
+}
+
+async function nodeHost(config: Config): Promise<string> {
+  if (config.nodeAddress === 'ecs') return findHostAddress({ env: process.env, containerPort: config.httpPort });
+  return config.nodeAddress === '' ? ownAddress(config.httpHost) : config.nodeAddress;
+}
+
+async function openMembership(config: Config, logger: Logger): Promise<Membership> {
+  if (config.zookeeperHosts === undefined) return openStaticMembership({ members: config.members });
+  return openZooKeeperMembership({ hosts: config.zookeeperHosts, root: config.zookeeperRoot, clock, chance, logger });
+}
+
+type LogAndStore = Pick<ReplicaOptions, 'openLog' | 'openStore' | 'setStoreAside'>;
+
+function logAndStore(config: Config, node: string, logger: Logger, holder: { store?: Store }): LogAndStore {
+  const { topic, partitions, compactionLagMs, deleteRetentionMs } = config;
+  const keep = async (store: Store): Promise<Store> => {
+    holder.store = withHashmap(store, config.cacheBytes);
+    return holder.store;
+  };
+  if (config.log === 'memory') {
+    const memory = openMemoryTopic({ clock, chance, topic, partitions, compactionLagMs, deleteRetentionMs });
+    return {
+      openLog: async () => openMemoryLog(memory),
+      openStore: async () => keep(await openMemoryStore()),
+      setStoreAside: async () => undefined,
+    };
+  }
+  const directory = join(config.dataDirectory, 'store');
+  const store = {
+    openStore: async () => keep(await openLevelStore({ directory })),
+    setStoreAside: async (reason: string) => {
+      const place = await setAside(directory, reason);
+      logger.warn({ event: 'store.set-aside', place }, 'the old local database is kept for inspection');
+    },
+  };
+  const maxRecordBytes = config.maxValueBytes + config.maxKeyBytes + recordOverheadBytes;
+  if (config.log === 'embedded') {
+    const logDirectory = join(config.dataDirectory, 'log');
+    const limits = { maxRecordBytes, maxCommitBytes: Math.max(4 * 1024 * 1024, 2 * maxRecordBytes) };
+    const open = (): Promise<Log> =>
+      openEmbeddedLog({ directory: logDirectory, topic, partitions, compactionLagMs, deleteRetentionMs, clock, chance, logger, limits });
+    return { ...store, openLog: open };
+  }
+  return {
+    ...store,
+    openLog: async () => {
+      // Loaded only when used: a node on the embedded log starts without it.
+      const { openKafkaLog } = await import('../../storage/log/kafka/kafka-log.ts');
+      const connection = { brokers: config.brokers, clientId: `bitacora-${node}`, tls: config.kafkaTls, sasl: config.kafkaSasl };
+      return openKafkaLog({
+        topic,
+        brokers: config.brokers,
+        partitions,
+        replication: config.replication,
+        compactionLagMs,
+        deleteRetentionMs,
+        recordBytes: maxRecordBytes,
+        create: config.topicCreate,
+        connection,
+        node,
+        logger,
+      });
+    },
+  };
+}
+
+function serveHttp(config: Config, name: string, keyValue: Replica, metrics: Metrics, logger: Logger): Promise<HttpServer> {
+  return openHttpServer({
+    keyValue,
+    node: name,
+    host: config.httpHost,
+    port: config.httpPort,
+    limits: {
+      maxValueBytes: config.maxValueBytes,
+      maxHeaderBytes: config.maxHeaderBytes,
+      maxConnections: config.maxConnections,
+      headersTimeoutMs: config.headersTimeoutMs,
+      requestTimeoutMs: config.requestTimeoutMs,
+      keepAliveTimeoutMs: config.keepAliveTimeoutMs,
+      writeTimeoutMs: config.writeTimeoutMs,
+    },
+    metrics: () => metrics.render(),
+    observe: (route, method, status, seconds) => metrics.observeHttp(route, method, status, seconds),
+    logger,
+    drainMs: config.drainTimeoutMs,
+  });
+}
+
+function stopping(
+  config: Config,
+  logger: Logger,
+  replica: Replica,
+  membership: Membership,
+  http: HttpServer,
+  undo: (() => Promise<void>)[],
+): () => Promise<void> {
+  let stopped: Promise<void> | undefined;
+  const stop = async (): Promise<void> => {
+    const began = clock.monotonic();
+    replica.announceLeaving();
+    await membership.leave();
+    if (config.drainDelayMs > 0) await new Promise((resolve) => setTimeout(resolve, config.drainDelayMs));
+    await http.drain();
+    await replica.drain();
+    for (const step of undo.reverse()) await step();
+    const seconds = Math.round(clock.monotonic() - began) / 1_000;
+    logger.info({ event: 'node.stopped', seconds }, 'left the cluster, log and store are closed');
+  };
+  return () => {
+    stopped ??= stop();
+    return stopped;
+  };
+}

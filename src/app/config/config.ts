@@ -1,0 +1,111 @@
+/** The settings as a node uses them: typed, consistent with one another, frozen. */
+import { networkInterfaces } from 'node:os';
+import { BitacoraError } from '../../core/errors.ts';
+import type { PeerReads } from '../../replica/reads.ts';
+import type { Settings } from './load.ts';
+
+export type LogKind = 'embedded' | 'kafka' | 'memory';
+
+export interface Config {
+  readonly log: LogKind;
+  readonly brokers: readonly string[];
+  /** Undefined: membership is static. */
+  readonly zookeeperHosts: string | undefined;
+  readonly zookeeperRoot: string;
+  readonly members: readonly string[];
+  readonly httpHost: string;
+  readonly httpPort: number;
+  /** `host`, `host:port`, `ecs`, or empty. */
+  readonly nodeAddress: string;
+  readonly topic: string;
+  readonly topicCreate: boolean;
+  readonly partitions: number;
+  readonly replication: number | undefined;
+  readonly compactionLagMs: number;
+  readonly deleteRetentionMs: number;
+  readonly kafkaTls: boolean;
+  readonly kafkaSasl:
+    | { readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; readonly username: string; readonly password: string }
+    | undefined;
+  readonly dataDirectory: string;
+  readonly cacheBytes: number;
+  readonly peerTimeoutMs: number;
+  readonly peerReads: PeerReads;
+  readonly maxKeyBytes: number;
+  readonly maxValueBytes: number;
+  readonly writeTimeoutMs: number;
+  readonly maxConnections: number;
+  readonly maxHeaderBytes: number;
+  readonly headersTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly keepAliveTimeoutMs: number;
+  readonly drainDelayMs: number;
+  readonly drainTimeoutMs: number;
+  readonly logLevel: string;
+  readonly logFormat: 'auto' | 'json' | 'pretty';
+}
+
+/** Errors: `option-invalid` for settings that do not go together. */
+export function configOf(settings: Settings): Config {
+  const log = (settings.text('LOG') ||
+    (settings.given('BROKER_LIST') || settings.given('ZOOKEEPER_HOSTS') ? 'kafka' : 'embedded')) as LogKind;
+  const alone = log === 'kafka' && settings.given('BROKER_LIST') && !settings.given('ZOOKEEPER_HOSTS');
+  const zookeeper = settings.given('ZOOKEEPER_HOSTS') || (log === 'kafka' && !alone);
+  const listed = settings.given('MEMBERS');
+  if (listed && settings.given('ZOOKEEPER_HOSTS'))
+    throw new BitacoraError('option-invalid', 'MEMBERS and ZOOKEEPER_HOSTS exclude each other');
+  const mechanism = settings.text('KAFKA_SASL_MECHANISM');
+  if (mechanism !== '' && settings.text('KAFKA_SASL_USERNAME') === '') {
+    throw new BitacoraError('option-invalid', 'KAFKA_SASL_MECHANISM needs KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD');
+  }
+  return Object.freeze({
+    log,
+    brokers: settings.list('BROKER_LIST'),
+    zookeeperHosts: zookeeper && !listed ? settings.text('ZOOKEEPER_HOSTS') : undefined,
+    zookeeperRoot: settings.text('ZOOKEEPER_ROOT'),
+    members: settings.list('MEMBERS'),
+    httpHost: settings.text('HTTP_HOST') || (log === 'kafka' ? '0.0.0.0' : '127.0.0.1'),
+    httpPort: settings.integer('API_PORT'),
+    nodeAddress: settings.text('NODE_ADDRESS'),
+    topic: settings.text('KAFKA_TOPIC'),
+    topicCreate: settings.flag('KAFKA_TOPIC_CREATE'),
+    partitions: settings.integer('PARTITIONS'),
+    replication: settings.integer('REPLICATION') || undefined,
+    compactionLagMs: settings.integer('COMPACTION_LAG'),
+    deleteRetentionMs: settings.integer('DELETE_RETENTION'),
+    kafkaTls: settings.flag('KAFKA_TLS'),
+    kafkaSasl:
+      mechanism === ''
+        ? undefined
+        : {
+            mechanism: mechanism as 'plain',
+            username: settings.text('KAFKA_SASL_USERNAME'),
+            password: settings.text('KAFKA_SASL_PASSWORD'),
+          },
+    dataDirectory: settings.text('DATA_DIR'),
+    cacheBytes: settings.integer('CACHE_BYTES'),
+    peerTimeoutMs: settings.integer('EXTERNAL_REQUEST_TIMEOUT'),
+    peerReads: settings.text('PEER_READS') as PeerReads,
+    maxKeyBytes: settings.integer('MAX_KEY_BYTES'),
+    maxValueBytes: settings.integer('MAX_VALUE_BYTES'),
+    writeTimeoutMs: settings.integer('WRITE_TIMEOUT'),
+    maxConnections: settings.integer('MAX_CONNECTIONS'),
+    maxHeaderBytes: settings.integer('MAX_HEADER_BYTES'),
+    headersTimeoutMs: settings.integer('HEADERS_TIMEOUT'),
+    requestTimeoutMs: settings.integer('REQUEST_TIMEOUT'),
+    keepAliveTimeoutMs: settings.integer('KEEP_ALIVE_TIMEOUT'),
+    drainDelayMs: settings.integer('DRAIN_DELAY'),
+    drainTimeoutMs: settings.integer('DRAIN_TIMEOUT'),
+    logLevel: settings.text('LOG_LEVEL'),
+    logFormat: settings.text('LOG_FORMAT') as 'auto',
+  });
+}
+
+/** The address by which others reach this node, when none is set: the first of this machine that is not its own loopback. */
+export function ownAddress(httpHost: string): string {
+  if (httpHost !== '0.0.0.0' && httpHost !== '::') return httpHost;
+  for (const addresses of Object.values(networkInterfaces())) {
+    for (const address of addresses ?? []) if (address.family === 'IPv4' && !address.internal) return address.address;
+  }
+  return '127.0.0.1';
+}

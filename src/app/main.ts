@@ -1,0 +1,49 @@
+#!/usr/bin/env node
+/** The command line. Each command is loaded when it is called, so that the small ones start quickly. */
+import { BitacoraError } from '../core/errors.ts';
+
+const usage = `bitacora: a key-value store whose write-ahead log is a Kafka topic
+
+  bitacora serve [settings]    run a node; serve --help lists the settings
+  bitacora health [--url URL]  ask a node whether it is well: exit code 0 or not
+  bitacora version
+  bitacora help
+
+`;
+
+async function main(argv: readonly string[]): Promise<number> {
+  const [command, ...rest] = argv;
+  switch (command) {
+    case 'serve':
+      return (await import('./serve.ts')).serve(rest);
+    case 'health':
+      return (await import('./health.ts')).health(rest, process.env);
+    case 'version':
+    case '--version':
+      process.stdout.write(`${(await import('./version.ts')).version}\n`);
+      return 0;
+    case 'help':
+    case '--help':
+    case undefined:
+      process.stdout.write(usage);
+      return command === undefined ? 2 : 0;
+    default:
+      process.stderr.write(`bitacora: there is no command ${command}; \`bitacora help\` lists them\n`);
+      return 2;
+  }
+}
+
+/** What stops a node is told in one line that names the thing and the way out; a mistake of ours keeps its stack. */
+function failed(error: unknown): number {
+  if (error instanceof BitacoraError && error.code !== 'internal') {
+    process.stderr.write(`bitacora: ${error.code}: ${error.message}\n`);
+    return error.code === 'option-invalid' ? 2 : 1;
+  }
+  process.stderr.write(`bitacora: ${error instanceof Error ? error.stack : error}\n`);
+  return 1;
+}
+
+main(process.argv.slice(2)).then(
+  (code) => process.exit(code),
+  (error) => process.exit(failed(error)),
+);

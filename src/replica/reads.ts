@@ -1,0 +1,138 @@
+/**
+ * Reads: memory, then the local database, then the peers.
+ *
+ * A peer's answer goes to the caller and never into the store. Concurrent misses of one key share one question, and if the log delivers
+ * the key while the peers are being asked, the log's word is the answer.
+ */
+import { checkKey, type Limits } from '../core/keys.ts';
+import { isLive } from '../core/machine.ts';
+import { partitionOf } from '../core/partitioner.ts';
+import { bestAnswer } from '../core/peer-answers.ts';
+import type { Clock, Entry, FoundValue, Meter, Offset, Partition, PeerAnswer, Peers, Position, ReadAnswer, Store } from '../ports.ts';
+
+export type PeerReads = 'always' | 'behind' | 'never';
+
+export interface ReadsOptions {
+  readonly limits: Limits;
+  readonly peers: Peers;
+  readonly peerReads: PeerReads;
+  readonly peerTimeoutMs: number;
+  readonly clock: Clock;
+  readonly meter: Meter;
+  /** The store of now; it is replaced when it has to be rebuilt. */
+  readonly store: () => Store;
+  readonly partitions: () => number;
+  readonly applied: (partition: Partition) => Offset;
+  readonly genesis: () => string | undefined;
+  /** This node lags behind the log, or does not know. */
+  readonly behind: () => boolean;
+}
+
+interface Question {
+  readonly answer: Promise<ReadAnswer>;
+  /** The log has delivered the key. */
+  readonly overtaken: (entry: Entry | undefined) => void;
+}
+
+export class Reads {
+  readonly #options: ReadsOptions;
+  readonly #questions = new Map<string, Question>();
+
+  constructor(options: ReadsOptions) {
+    this.#options = options;
+  }
+
+  peek(key: string): ReadAnswer | undefined {
+    const { store, clock, limits, meter } = this.#options;
+    const entry = store().peek(key);
+    if (entry === undefined || !isLive(entry, clock.now())) return undefined;
+    // What is in memory was checked when it was written, except that other producers may write what users may not ask for.
+    const bytes = checkKey(key, limits);
+    meter.read('local', 'hit');
+    return this.#local(bytes, entry);
+  }
+
+  async readLocal(key: string): Promise<ReadAnswer> {
+    const bytes = checkKey(key, this.#options.limits);
+    const entry = await this.#entry(key);
+    return this.#local(bytes, entry);
+  }
+
+  async read(key: string): Promise<ReadAnswer> {
+    const { limits, meter, peerReads, behind } = this.#options;
+    const bytes = checkKey(key, limits);
+    const entry = await this.#entry(key);
+    const local = this.#local(bytes, entry);
+    if (local.found !== undefined) {
+      meter.read('local', 'hit');
+      return local;
+    }
+    if (peerReads === 'never' || (peerReads === 'behind' && !behind())) {
+      meter.read('local', 'miss');
+      return local;
+    }
+    const answer = await this.#ask(key, bytes);
+    meter.read(answer.source, answer.found === undefined ? 'miss' : 'hit');
+    return answer;
+  }
+
+  /** A batch is applied: those who ask the peers for one of its keys have their answer here. */
+  applied(entries: ReadonlyMap<string, Entry | undefined>): void {
+    if (this.#questions.size === 0) return;
+    for (const [key, question] of this.#questions) if (entries.has(key)) question.overtaken(entries.get(key));
+  }
+
+  async #entry(key: string): Promise<Entry | undefined> {
+    const store = this.#options.store();
+    return store.peek(key) ?? (await store.get(key));
+  }
+
+  #applied(key: Uint8Array): Position {
+    const partition = partitionOf(key, this.#options.partitions());
+    return { partition, offset: this.#options.applied(partition) };
+  }
+
+  #local(key: Uint8Array, entry: Entry | undefined): ReadAnswer {
+    const applied = this.#applied(key);
+    const live = entry !== undefined && isLive(entry, this.#options.clock.now());
+    return { source: 'local', found: live ? foundOf(entry, applied.partition) : undefined, applied };
+  }
+
+  #ask(key: string, bytes: Uint8Array): Promise<ReadAnswer> {
+    const shared = this.#questions.get(key);
+    if (shared !== undefined) return shared.answer;
+    const stop = new AbortController();
+    let overtaken: (entry: Entry | undefined) => void = () => undefined;
+    const fromLog = new Promise<ReadAnswer>((resolve) => {
+      overtaken = (entry) => {
+        stop.abort();
+        resolve(this.#local(bytes, entry));
+      };
+    });
+    const answer = Promise.race([this.#askPeers(key, bytes, stop.signal), fromLog]).finally(() => this.#questions.delete(key));
+    this.#questions.set(key, { answer, overtaken });
+    return answer;
+  }
+
+  async #askPeers(key: string, bytes: Uint8Array, signal: AbortSignal): Promise<ReadAnswer> {
+    const { peers, peerTimeoutMs, genesis, clock, applied } = this.#options;
+    const answers: PeerAnswer[] = [];
+    for await (const answer of peers.ask(key, peerTimeoutMs, signal)) answers.push(answer);
+    const partition = partitionOf(bytes, this.#options.partitions());
+    const best = bestAnswer(answers, { next: applied(partition), genesis: genesis() }, clock.now());
+    if (best === undefined) return this.#local(bytes, await this.#entry(key));
+    const offset = best.next ?? applied(partition);
+    return { source: 'peer', found: best.found, applied: { partition, offset } };
+  }
+}
+
+function foundOf(entry: Entry, partition: Partition): FoundValue {
+  return {
+    value: entry.value,
+    version: { partition, offset: entry.version },
+    time: entry.time,
+    expires: entry.expires,
+    id: entry.id,
+    contentType: entry.contentType,
+  };
+}

@@ -1,0 +1,189 @@
+/**
+ * One node: the log, the local state made from it, and what the faces may ask of it.
+ *
+ * A replica is always in one state. It answers reads from the moment its store is open, whether or not the log can be reached; it is
+ * `ready` once it is caught up (progress.ts), and it comes back by itself from whatever the log, the store or the peers do, as told by the
+ * error codes they end with (supervisor.ts).
+ */
+import type { Limits } from '../core/keys.ts';
+import type {
+  Chance,
+  Clock,
+  KeyValue,
+  Log,
+  Logger,
+  Meter,
+  NodeState,
+  NodeStatus,
+  Offset,
+  Peers,
+  ReadAnswer,
+  SkippedRecord,
+  Store,
+  WriteOptions,
+  Written,
+} from '../ports.ts';
+import { type PeerReads, Reads } from './reads.ts';
+import { Supervisor } from './supervisor.ts';
+import { Waiters } from './waiters.ts';
+import { Writes } from './writes.ts';
+
+export interface ReplicaOptions {
+  /** This node's name. */
+  readonly node: string;
+  /** Connects to the log. Errors: `log-unavailable` (tried again), others end the node. */
+  readonly openLog: () => Promise<Log>;
+  /** Opens the local database. Errors: `store-damaged` (set aside and made anew), others end the node. */
+  readonly openStore: () => Promise<Store>;
+  /** Puts the (closed) local database out of the way, so that `openStore` makes a fresh one. */
+  readonly setStoreAside: (reason: string) => Promise<void>;
+  readonly peers: Peers;
+  readonly peerReads: PeerReads;
+  readonly peerTimeoutMs: number;
+  readonly limits: Limits;
+  readonly writeTimeoutMs: number;
+  /** Partitions assumed until the log or the store has told. */
+  readonly partitions: number;
+  readonly clock: Clock;
+  readonly chance: Chance;
+  readonly logger: Logger;
+  readonly meter: Meter;
+  /** The node cannot go on: the topic is unusable, the directory is gone. */
+  readonly onFatal: (error: Error) => void;
+}
+
+const mostSkippedKept = 1_000;
+
+/** Opens the local state and begins to follow the log. Resolves when reads can be answered; the log may come later. */
+export async function openReplica(options: ReplicaOptions): Promise<Replica> {
+  const replica = new Replica(options);
+  await replica.begin();
+  return replica;
+}
+
+export class Replica implements KeyValue {
+  readonly #options: ReplicaOptions;
+  readonly #waiters = new Waiters();
+  readonly #supervisor: Supervisor;
+  readonly #reads: Reads;
+  readonly #writes: Writes;
+  readonly #skipped: SkippedRecord[] = [];
+  #draining = false;
+
+  constructor(options: ReplicaOptions) {
+    this.#options = options;
+    const { clock, chance, meter, limits } = options;
+    this.#writes = new Writes({
+      node: options.node,
+      limits,
+      timeoutMs: options.writeTimeoutMs,
+      clock,
+      chance,
+      meter,
+      waiters: this.#waiters,
+      log: () => this.#supervisor.log,
+      caughtUp: () => this.#supervisor.caughtUp,
+    });
+    this.#supervisor = new Supervisor({
+      ...options,
+      author: () => this.#writes.author(),
+      writer: this.#writes.writer,
+      applied: (partition, next, entries) => {
+        this.#reads.applied(entries);
+        this.#waiters.applied(partition, next);
+      },
+      skipped: (record) => {
+        this.#skipped.push(record);
+        if (this.#skipped.length > mostSkippedKept) this.#skipped.shift();
+      },
+    });
+    this.#reads = new Reads({
+      limits,
+      peers: options.peers,
+      peerReads: options.peerReads,
+      peerTimeoutMs: options.peerTimeoutMs,
+      clock,
+      meter,
+      store: () => this.#supervisor.store,
+      partitions: () => this.#supervisor.partitions,
+      applied: (partition) => (this.#supervisor.progress?.applied[partition] ?? 0) as Offset,
+      genesis: () => this.#supervisor.genesis,
+      behind: () => this.#supervisor.behind,
+    });
+  }
+
+  /** Opens the store and sets out for the log. */
+  async begin(): Promise<void> {
+    await this.#supervisor.begin();
+  }
+
+  get skipped(): readonly SkippedRecord[] {
+    return this.#skipped;
+  }
+
+  get status(): NodeStatus {
+    const { progress, log, store } = this.#supervisor;
+    const state = this.#state;
+    const ready = state === 'ready';
+    return {
+      state,
+      reason: this.#supervisor.reason,
+      ready,
+      writable: ready && log?.state === 'connected',
+      progress: progress?.ratio ?? 0,
+      recordsPerSecond: Math.round(progress?.recordsPerSecond ?? 0),
+      secondsLeft: progress?.secondsLeft,
+      applied: progress?.applied ?? store.checkpoints.map(({ next }) => next),
+      ends: progress?.ends ?? [],
+      lagMs: progress?.lagMs ?? this.#supervisor.ageMs,
+      entries: this.#supervisor.entries,
+      recordsApplied: this.#supervisor.recordsApplied,
+      genesis: this.#supervisor.genesis,
+      log: log?.state ?? 'disconnected',
+    };
+  }
+
+  get #state(): NodeState {
+    if (this.#draining) return this.#supervisor.stopped ? 'stopped' : 'draining';
+    return this.#supervisor.state;
+  }
+
+  peek(key: string): ReadAnswer | undefined {
+    return this.#reads.peek(key);
+  }
+
+  async read(key: string): Promise<ReadAnswer> {
+    return this.#reads.read(key);
+  }
+
+  async readLocal(key: string): Promise<ReadAnswer> {
+    return this.#reads.readLocal(key);
+  }
+
+  async put(key: string, value: Uint8Array, options?: WriteOptions): Promise<Written> {
+    return this.#writes.put(key, value, options);
+  }
+
+  async delete(key: string, options?: WriteOptions): Promise<Written> {
+    return this.#writes.delete(key, options);
+  }
+
+  /** Says not ready, and goes on serving. */
+  announceLeaving(): void {
+    this.#draining = true;
+  }
+
+  /** Refuses new writes, and resolves when those under way have had their answer. */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    await this.#writes.drain();
+  }
+
+  /** Leaves the log and closes the store. Idempotent, bounded in time by its parts. */
+  async close(): Promise<void> {
+    this.#draining = true;
+    this.#waiters.release();
+    await this.#supervisor.stop();
+    await this.#options.peers.close();
+  }
+}
