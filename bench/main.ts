@@ -1,0 +1,24 @@
+/** `npm run bench [-- http restore post]`: ratios inside one run, because absolute figures on a shared machine mean little. */
+import { buildProject } from '../test/services/build.ts';
+import { startKafka } from '../test/services/kafka.ts';
+import { fellShort } from './report.ts';
+import { benchRestore } from './restore.ts';
+
+const wanted = process.argv.slice(2);
+const wants = (name: string) => wanted.length === 0 || wanted.includes(name);
+
+await buildProject();
+const kafka = await startKafka();
+try {
+  if (wants('restore')) {
+    process.stdout.write('restore\n');
+    await benchRestore(kafka);
+  }
+} finally {
+  await kafka.stop();
+}
+if (fellShort().length > 0) {
+  process.stdout.write(`fell short: ${fellShort().join(', ')}\n`);
+  process.exitCode = 1;
+}
+process.exit();
