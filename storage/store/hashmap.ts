@@ -1,0 +1,146 @@
+/**
+ * A bounded hashmap over any store: most reads are answered from memory, the rest are loaded on demand.
+ *
+ * The copying of values: an entry's value may be a view of Kafka's fetch buffer, which it would keep alive. The store beneath encodes it
+ * into its own batch, and the hashmap copies it once, into the cache, when the batch is written (and once more out of it for each reader,
+ * who may keep it). Nothing here holds on to an entry that was handed to `write`.
+ */
+import { BitacoraError } from '../../src/core/errors.ts';
+import type { Checkpoint, Entry, Partition, Store, StoreBatch, StoreIdentity, WriterMark } from '../../src/ports.ts';
+import { EntryCache } from './entry-cache.ts';
+
+/** A store with memory, and how much it uses. */
+export interface HashmapStore extends Store {
+  /** Bytes that the hashmap takes up, by its own account; at most its limit. */
+  readonly memoryBytes: number;
+  /** Entries in memory. */
+  readonly memoryEntries: number;
+}
+
+/** Puts a hashmap of at most `maxBytes` over `store`, which from then on belongs to it. 0: nothing is kept in memory. */
+export function withHashmap(store: Store, maxBytes: number): HashmapStore {
+  return new Hashmap(store, maxBytes);
+}
+
+class Hashmap implements HashmapStore {
+  readonly #store: Store;
+  /** Undefined once closed. */
+  #cache: EntryCache | undefined;
+  /**
+   * Questions under way by key, shared by all who ask. A write takes its keys out of here: whoever asked before gets the old answer, which
+   * was right when they asked, but only a load that is still listed may fill the cache, or an old value would stay there for good.
+   */
+  readonly #loads = new Map<string, Promise<Entry | undefined>>();
+
+  constructor(store: Store, maxBytes: number) {
+    this.#store = store;
+    this.#cache = new EntryCache(maxBytes);
+  }
+
+  get identity(): StoreIdentity | undefined {
+    return this.#store.identity;
+  }
+
+  get checkpoints(): readonly Checkpoint[] {
+    return this.#store.checkpoints;
+  }
+
+  get sizeBytes(): number {
+    return this.#store.sizeBytes;
+  }
+
+  get memoryBytes(): number {
+    return this.#cache?.bytes ?? 0;
+  }
+
+  get memoryEntries(): number {
+    return this.#cache?.size ?? 0;
+  }
+
+  peek(key: string): Entry | undefined {
+    return this.#cache?.get(key);
+  }
+
+  /** What is in memory is answered even when the store beneath has failed: it is right as of the checkpoints. */
+  async get(key: string): Promise<Entry | undefined> {
+    return this.peek(key) ?? this.#loads.get(key) ?? this.#load(key);
+  }
+
+  /** Does not fill the memory: who asks for many is about to write them. */
+  async load(keys: readonly string[]): Promise<readonly (Entry | undefined)[]> {
+    const entries: (Entry | undefined)[] = [];
+    const missing: string[] = [];
+    for (const key of keys) {
+      const held = this.peek(key);
+      entries.push(held);
+      if (held === undefined) missing.push(key);
+    }
+    const loaded = await this.#store.load(missing);
+    for (let i = 0, next = 0; next < loaded.length; i++) {
+      if (entries[i] === undefined) entries[i] = loaded[next++];
+    }
+    return entries;
+  }
+
+  /** The memory changes when the batch is written, and not at all when it is not; but the copying is done while the store is at it. */
+  async write(batch: StoreBatch): Promise<void> {
+    const written = this.#store.write(batch);
+    const cache = this.#cache;
+    const places: number[] = [];
+    for (const [key, entry] of batch.entries) places.push(entry && cache ? cache.stage(key, entry) : -1);
+    try {
+      await written;
+    } catch (error) {
+      for (const place of places) cache?.discard(place);
+      throw error;
+    }
+    let next = 0;
+    for (const key of batch.entries.keys()) {
+      if (this.#loads.size > 0) this.#loads.delete(key);
+      cache?.publish(key, places[next++]!);
+    }
+  }
+
+  identify(identity: StoreIdentity): Promise<void> {
+    return this.#store.identify(identity);
+  }
+
+  writers(partition: Partition): Promise<ReadonlyMap<string, WriterMark>> {
+    return this.#store.writers(partition);
+  }
+
+  unsettled(): Promise<readonly string[]> {
+    return this.#store.unsettled();
+  }
+
+  verify(signal?: AbortSignal): Promise<string | undefined> {
+    return this.#store.verify(signal);
+  }
+
+  close(): Promise<void> {
+    this.#cache = undefined;
+    this.#loads.clear();
+    return this.#store.close();
+  }
+
+  #load(key: string): Promise<Entry | undefined> {
+    if (this.#cache === undefined) return Promise.reject(new BitacoraError('closed', 'the store is closed'));
+    const load = this.#store.get(key).then(
+      (entry) => {
+        if (this.#settle(key, load) && entry !== undefined) this.#cache?.publish(key, this.#cache.stage(key, entry));
+        return entry;
+      },
+      (error: unknown) => {
+        this.#settle(key, load);
+        throw error;
+      },
+    );
+    this.#loads.set(key, load);
+    return load;
+  }
+
+  /** Strikes a load off the list; false if it was overtaken. */
+  #settle(key: string, load: Promise<Entry | undefined>): boolean {
+    return this.#loads.get(key) === load && this.#loads.delete(key);
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * The key space of the LevelDB under a store. One letter names the family, what follows sorts within it:
+ *
+ *     c <partition u32be>                  checkpoint of a partition
+ *     e <key, UTF-8>                       entry; so entries lie in byte order of their keys, over all partitions
+ *     i                                    identity
+ *     j <sequence u48be>                   journal: one row for each batch of late (see journal.ts)
+ *     u <key, UTF-8>                       the key's entry is not settled
+ *     w <partition u32be> <incarnation>    writer mark
+ *
+ * Keys are taken as well-formed Unicode, which whatever was decoded from UTF-8 is.
+ */
+
+/** A family's letter, as the byte that begins each of its keys. */
+export const family = { checkpoint: 0x63, entry: 0x65, identity: 0x69, journal: 0x6a, unsettled: 0x75, writer: 0x77 } as const;
+
+export type Family = (typeof family)[keyof typeof family];
+
+/** The range of a whole family, for an iterator. */
+export function rangeOf(of: Family): { gte: Uint8Array; lt: Uint8Array } {
+  return { gte: Uint8Array.of(of), lt: Uint8Array.of(of + 1) };
+}
+
+/** `e` or `u`, and a key. */
+export function keyed(of: Family, key: string): Buffer {
+  const bytes = Buffer.allocUnsafe(1 + Buffer.byteLength(key));
+  bytes[0] = of;
+  bytes.write(key, 1);
+  return bytes;
+}
+
+/** The text after a family's letter (and `skip` further bytes). */
+export function textAfter(bytes: Uint8Array, skip = 0): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8', 1 + skip);
+}
+
+export function checkpointKey(partition: number): Buffer {
+  const bytes = Buffer.allocUnsafe(5);
+  bytes[0] = family.checkpoint;
+  bytes.writeUInt32BE(partition, 1);
+  return bytes;
+}
+
+export const identityKey: Buffer = Buffer.of(family.identity);
+
+export function journalKey(sequence: number): Buffer {
+  const bytes = Buffer.allocUnsafe(7);
+  bytes[0] = family.journal;
+  bytes.writeUIntBE(sequence, 1, 6);
+  return bytes;
+}
+
+export function journalSequence(key: Uint8Array): number {
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).readUIntBE(1, 6);
+}
+
+/** The beginning of all writer marks of a partition, or with `incarnation` the key of one. */
+export function writerKey(partition: number, incarnation = ''): Buffer {
+  const bytes = Buffer.allocUnsafe(5 + Buffer.byteLength(incarnation));
+  bytes[0] = family.writer;
+  bytes.writeUInt32BE(partition, 1);
+  bytes.write(incarnation, 5);
+  return bytes;
+}
