@@ -1,6 +1,8 @@
 /** `npm run bench [-- http restore post]`: ratios inside one run, because absolute figures on a shared machine mean little. */
 import { buildProject } from '../test/services/build.ts';
 import { startKafka } from '../test/services/kafka.ts';
+import { benchHttp } from './http.ts';
+import { benchPost } from './post.ts';
 import { fellShort } from './report.ts';
 import { benchRestore } from './restore.ts';
 
@@ -8,14 +10,22 @@ const wanted = process.argv.slice(2);
 const wants = (name: string) => wanted.length === 0 || wanted.includes(name);
 
 await buildProject();
-const kafka = await startKafka();
+if (wants('http')) {
+  process.stdout.write('http\n');
+  await benchHttp();
+}
+const kafka = wants('post') || wants('restore') ? await startKafka() : undefined;
 try {
-  if (wants('restore')) {
+  if (kafka !== undefined && wants('post')) {
+    process.stdout.write('post\n');
+    await benchPost(kafka);
+  }
+  if (kafka !== undefined && wants('restore')) {
     process.stdout.write('restore\n');
     await benchRestore(kafka);
   }
 } finally {
-  await kafka.stop();
+  await kafka?.stop();
 }
 if (fellShort().length > 0) {
   process.stdout.write(`fell short: ${fellShort().join(', ')}\n`);

@@ -16,3 +16,7 @@ export function ratio(name: string, value: number, atLeast: number): void {
 export function fellShort(): readonly string[] {
   return short;
 }
+
+export function median(numbers: readonly number[]): number {
+  return [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? Number.NaN;
+}

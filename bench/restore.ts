@@ -13,7 +13,7 @@ import { openKafkaLog } from '../storage/log/kafka/kafka-log.ts';
 import { silentLogger } from '../test/contract/silent-logger.ts';
 import type { KafkaService } from '../test/services/kafka.ts';
 import { startNodeProcess } from './node-process.ts';
-import { line, ratio } from './report.ts';
+import { line, median, ratio } from './report.ts';
 
 const records = Number(process.env['RECORDS'] ?? 1_000_000);
 const rounds = Number(process.env['ROUNDS'] ?? 3);
@@ -102,7 +102,7 @@ async function fill(kafka: KafkaService, topic: string): Promise<void> {
 
 async function bareRate(kafka: KafkaService, topic: string): Promise<number> {
   const client = new Kafka({ brokers: kafka.brokers, logLevel: logLevel.NOTHING });
-  const consumer = client.consumer({ groupId: randomUUID(), maxBytes: 8 * 1024 * 1024 });
+  const consumer = client.consumer({ groupId: randomUUID() });
   const began = performance.now();
   await consumer.connect();
   await consumer.subscribe({ topic, fromBeginning: true });
@@ -123,4 +123,3 @@ async function bareRate(kafka: KafkaService, topic: string): Promise<number> {
 }
 
 const perSecond = (rate: number): string => `${Math.round(rate / 1_000)} k/s`;
-const median = (numbers: readonly number[]): number => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)] as number;

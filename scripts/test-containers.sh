@@ -48,7 +48,7 @@ trap '[ -n "$finished" ] || fail "the script ended before its end"' EXIT
 
 # What talks to the nodes: writes keys, keeping a list of those acknowledged, and reads that list back.
 cat >"$scratch/drive.mjs" <<'END'
-import { appendFileSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 const [, , what, base, ...rest] = process.argv;
 const callMs = 25_000; // above anything that the balancer waits for
@@ -61,9 +61,10 @@ async function each(items, work) { // four at a time
 }
 
 if (what === 'write') {
-  const [prefix, count, list] = rest;
+  const [prefix, count, list, mayFail = 0, stop = ''] = rest; // a file named by `stop` ends the writing early
   let acknowledged = 0, unknown = 0, repeated = 0;
   await each(Array.from({ length: Number(count) }, (_, n) => `${prefix}-${n}`), async (key) => {
+    if (existsSync(stop)) return;
     for (let attempt = 0; attempt < 20; attempt++) {
       const path = `/rpc?key=${key}&value=${encodeURIComponent(value(key))}`;
       const status = await ask(path, 'POST').then(async (answer) => (await answer.arrayBuffer(), answer.status), () => 0);
@@ -75,7 +76,7 @@ if (what === 'write') {
     unknown++;
   });
   console.log(`${acknowledged} acknowledged, ${unknown} not, ${repeated} asked again`);
-  process.exit(unknown > Number(rest[3] ?? 0) ? 1 : 0);
+  process.exit(unknown > Number(mayFail) ? 1 : 0);
 }
 
 if (what === 'read') {
@@ -177,11 +178,13 @@ everywhere /rpc 20 1 2 3
 say "every node answers all of it"
 
 # In the middle of a load. A request that the killed node had begun may end without an answer, one on each of the four connections.
-drive write "$balancer" during 600 "$acknowledged" 4 >"$scratch/during" &
+drive write "$balancer" during 5000 "$acknowledged" 4 "$scratch/stop" >"$scratch/during" &
 load_pid=$!
 until_true 60 grep -q during-100 "$acknowledged" || fail "the load does not get going"
 d kill -s KILL "$run-node2" >/dev/null || fail "node2 cannot be killed"
 kill -0 "$load_pid" 2>/dev/null || fail "the load was over before the kill"
+sleep 3
+: >"$scratch/stop"
 wait "$load_pid" || fail "writes while node2 was killed: $(cat "$scratch/during")"
 load_pid=
 say "node2 killed in the middle of a load: $(cat "$scratch/during")"
