@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need beyond Node, on Debian as root: nginx (the binary alone), and, where there is neither a
+# Installs what the tests need beyond Node, on Debian as root: nginx and promtool (the binaries alone), and, where there is neither a
 # Docker daemon nor Java with Maven, a Java runtime and Maven. Run again, it changes nothing and takes no time.
 set -euo pipefail
 
@@ -15,6 +15,7 @@ want() { # name, package, test: one line that says what is there or will be
 }
 
 want nginx nginx-light 'command -v nginx || [ -x /usr/sbin/nginx ]'
+want promtool prometheus 'command -v promtool'
 if timeout 10 docker info >/dev/null 2>&1; then
   echo "Docker: present, so Java and Maven are not needed"
 else

@@ -58,10 +58,11 @@ function openError(directory: string, error: unknown): BitacoraError {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const code = (cause as { code?: string }).code ?? '';
   const text = cause instanceof Error ? cause.message : String(cause);
-  if (code === 'LEVEL_LOCKED' || /lock/i.test(text)) {
+  const denied = /permission denied|read-only|no space|not a directory/i.test(text);
+  if (!denied && (code === 'LEVEL_LOCKED' || /lock/i.test(text))) {
     return new BitacoraError('directory-locked', `${directory} is used by another process`, { cause });
   }
-  if (/permission denied|read-only|no space|not a directory/i.test(text)) {
+  if (denied) {
     return new BitacoraError('directory-unusable', `${directory}: ${text}`, { cause });
   }
   return new BitacoraError('store-damaged', `${directory}: ${text}`, { cause });

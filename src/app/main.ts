@@ -12,7 +12,9 @@ const usage = `bitacora: a key-value store whose write-ahead log is a Kafka topi
 `;
 
 async function main(argv: readonly string[]): Promise<number> {
-  const [command, ...rest] = argv;
+  // Settings alone mean a node: `docker run bitacora --log memory`.
+  const node = argv[0]?.startsWith('--') && argv[0] !== '--help' && argv[0] !== '--version';
+  const [command, ...rest] = node ? ['serve', ...argv] : argv;
   switch (command) {
     case 'serve':
       return (await import('./serve.ts')).serve(rest);
