@@ -74,10 +74,10 @@ export function showRestore(status: () => NodeStatus, logger: Logger): () => voi
   return () => clearInterval(timer);
 }
 
-/** `restore ███████░░░░░ 58 %  702 k/1.21 M offsets  182 k/s  eta 3 s`, by position: compaction leaves fewer records than offsets. */
+/** `restore ███████████░░░░░░░░░ 58 %  702 k/1.21 M offsets  182 k/s  at most 3 s`, by position: compaction leaves fewer records than offsets. */
 export function restoreLine(status: NodeStatus): string {
   if (status.ends.length === 0) return `${status.state}: ${status.reason ?? 'looking for the log'}`;
-  const filled = Math.round(status.progress * barWidth);
+  const filled = Math.floor(status.progress * barWidth);
   const bar = '█'.repeat(filled) + '░'.repeat(barWidth - filled);
   const sum = (offsets: readonly number[]) => offsets.reduce((total, offset) => total + offset, 0);
   const left = status.secondsLeft === undefined ? '' : `  at most ${status.secondsLeft} s`;
@@ -87,5 +87,5 @@ export function restoreLine(status: NodeStatus): string {
 
 function short(count: number): string {
   if (count < 10_000) return String(count);
-  return count < 1_000_000 ? `${Math.round(count / 1_000)} k` : `${(count / 1_000_000).toFixed(2)} M`;
+  return count < 999_500 ? `${Math.round(count / 1_000)} k` : `${(count / 1_000_000).toFixed(2)} M`;
 }

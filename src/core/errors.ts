@@ -71,3 +71,16 @@ export class BitacoraError extends Error {
 export function codeOf(error: unknown): ErrorCode {
   return error instanceof BitacoraError ? error.code : 'internal';
 }
+
+const retryWords: Readonly<Record<ErrorKind['retry'], string>> = {
+  yes: 'Safe to repeat: nothing happened.',
+  reads: 'A read may be repeated; a write may have happened.',
+  no: 'The same request fails again.',
+};
+
+/** How a code begins its section of docs/errors.md: heading, status, retry and title. */
+export function errorHead(code: ErrorCode): string {
+  const { status, title, retry, retryAfter }: ErrorKind = errorTable[code];
+  const wait = retryAfter === undefined ? '' : ` \`Retry-After: ${retryAfter}\`.`;
+  return `## \`${code}\`\n\n${title}. HTTP status ${status}. ${retryWords[retry]}${wait}`;
+}

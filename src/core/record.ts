@@ -84,13 +84,6 @@ const foreign = {
   stated: undefined,
 };
 
-/** The key as text, or why the record cannot be served at all. */
-export function decodeKey(record: LogRecord): { key: string } | UnreadableReason {
-  if (record.key === null || record.key.length === 0) return 'key-missing';
-  const key = textOf(record.key);
-  return key === undefined ? 'key-not-text' : { key };
-}
-
 /** Understands a record, or says why not. */
 export function decodeRecord(record: LogRecord): Decoded | UnreadableReason {
   if (record.key === null || record.key.length === 0) return 'key-missing';
@@ -102,7 +95,7 @@ export function decodeRecord(record: LogRecord): Decoded | UnreadableReason {
 }
 
 function decodeOurs(key: string, record: LogRecord, headers: Headers): Decoded | UnreadableReason {
-  if (headers['tx'] !== undefined) return 'atomic-batch';
+  if (Object.hasOwn(headers, 'tx')) return 'atomic-batch';
   const op = ascii(headers, 'op');
   const operation = op === '' ? (record.value === null ? 'delete' : 'put') : Object.hasOwn(operations, op) ? operations[op] : undefined;
   if (operation === undefined) return 'unknown-operation';
@@ -110,7 +103,7 @@ function decodeOurs(key: string, record: LogRecord, headers: Headers): Decoded |
   const by = ascii(headers, 'by');
   const cut = by.lastIndexOf('/');
   const sequence = by === '' ? 0 : integer(by.slice(cut + 1));
-  const expires = headers['exp'] === undefined ? 0 : integer(ascii(headers, 'exp'));
+  const expires = Object.hasOwn(headers, 'exp') ? integer(ascii(headers, 'exp')) : 0;
   if (sequence === undefined || expires === undefined || (by !== '' && cut < 1)) return 'bad-header';
   const condition = operation === 'conditional-put' || operation === 'conditional-delete' ? conditionOf(headers) : undefined;
   const stated = operation === 'statement' ? statedOf(headers, op === 'sd') : undefined;
@@ -155,13 +148,18 @@ function statedOf(headers: Headers, deleted: boolean): Stated | null {
 }
 
 function ascii(headers: Headers, name: string): string {
-  const value = headers[name];
+  const value = own(headers, name);
   return value === undefined ? '' : asciiOf(value);
 }
 
 function text(headers: Headers, name: string): string {
-  const value = headers[name];
+  const value = own(headers, name);
   return value === undefined ? '' : looseTextOf(value);
+}
+
+/** A header named `__proto__` may have given the object other ancestors: what they have is no header. */
+function own(headers: Headers, name: string): Uint8Array | undefined {
+  return Object.hasOwn(headers, name) ? headers[name] : undefined;
 }
 
 function integer(text: string): number | undefined {

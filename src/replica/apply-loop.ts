@@ -24,12 +24,15 @@ import type {
   StoreIdentity,
   WriterMark,
 } from '../ports.ts';
+import { genesisIdOf } from './genesis.ts';
 
 /** What others want to know of a batch, in this order: `began`, then (written) `applied`. */
 export interface ApplyListener {
   began(batch: LogBatch): void;
   applied(batch: LogBatch, step: Step): void;
   skipped(record: SkippedRecord): void;
+  /** A batch could not be applied. Told at once: on a quiet partition nobody would bring the next batch and hear of it. */
+  failed(error: unknown): void;
 }
 
 /** Marks older than the compaction lag no longer count for anything; they are looked through this often. */
@@ -45,7 +48,7 @@ export class ApplyLoop {
   readonly #writers: Map<string, WriterMark>[];
   readonly #tail: Promise<void>[];
   #identity: StoreIdentity;
-  #sinceForgotten = 0;
+  readonly #sinceForgotten: number[];
 
   private constructor(
     store: Store,
@@ -65,6 +68,7 @@ export class ApplyLoop {
     this.#writers = writers;
     this.#checkpoints = [...store.checkpoints];
     this.#tail = this.#checkpoints.map(() => Promise.resolve());
+    this.#sinceForgotten = this.#checkpoints.map(() => 0);
   }
 
   /** A loop that goes on where the store's checkpoints stand. */
@@ -92,15 +96,15 @@ export class ApplyLoop {
     const before = this.#tail[batch.partition] as Promise<void>;
     const run = decodeRun(batch.records, this.#rules(batch.partition));
     const work = before.then(() => this.#apply(batch, run));
-    // A failure is told to whoever brings the next batch, or to `settled`; until then it must not count as unhandled.
-    work.catch(() => undefined);
+    work.catch((error) => this.#listener.failed(error));
     this.#tail[batch.partition] = work;
     return before;
   }
 
-  /** Resolves when everything taken is written; rejects with the first failure. */
+  /** Resolves when nothing taken is under way any more, in no partition; rejects with a failure if there was one. */
   async settled(): Promise<void> {
-    await Promise.all(this.#tail);
+    const failed = (await Promise.allSettled(this.#tail)).find((outcome) => outcome.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
   }
 
   /** Notes in the store that this node was at a partition's end at `at`, so that a quiet topic does not look like a long absence. */
@@ -110,7 +114,6 @@ export class ApplyLoop {
       await this.#store.write({ partition, checkpoint, entries: new Map(), writers: new Map() });
       this.#checkpoints[partition] = checkpoint;
     });
-    work.catch(() => undefined);
     this.#tail[partition] = work;
     return work;
   }
@@ -139,7 +142,7 @@ export class ApplyLoop {
     };
     const identity = this.#identified(batch, result);
     const writers = new Map<string, WriterMark | undefined>(result.writers);
-    for (const forgotten of this.#forgettable(marks, result)) writers.set(forgotten, undefined);
+    for (const forgotten of this.#forgettable(partition, marks, result)) writers.set(forgotten, undefined);
     await this.#store.write({
       partition,
       checkpoint: next,
@@ -168,21 +171,23 @@ export class ApplyLoop {
     this.#listener.applied(batch, result);
   }
 
-  /** The genesis record travels with the data it identifies: its id, and where its newest record stands. */
+  /**
+   * The genesis record travels with the data it identifies: its id, and the newest place where it stands. The newest record of the key is
+   * not such a place while it is the attempt of a node that came second.
+   */
   #identified(batch: LogBatch, result: Step): StoreIdentity | undefined {
     const entry = result.entries.get(genesisKey);
     if (entry === undefined || !isLive(entry, entry.time)) return undefined;
-    const known = this.#identity.genesis;
-    const offset = known === undefined || entry.newest > known.offset ? entry.newest : known.offset;
-    return {
-      ...this.#identity,
-      genesis: { id: looseTextOf(entry.value), partition: batch.partition, offset: Math.max(0, offset) as Offset },
-    };
+    const id = looseTextOf(entry.value);
+    const stands = batch.records.findLast((record) => genesisIdOf(record) === id);
+    const offset = stands?.offset ?? this.#identity.genesis?.offset ?? entry.version;
+    return { ...this.#identity, genesis: { id, partition: batch.partition, offset: Math.max(0, offset) as Offset } };
   }
 
-  #forgettable(marks: ReadonlyMap<string, WriterMark>, result: Step): string[] {
-    if (++this.#sinceForgotten < forgetEvery) return [];
-    this.#sinceForgotten = 0;
+  #forgettable(partition: Partition, marks: ReadonlyMap<string, WriterMark>, result: Step): string[] {
+    const since = (this.#sinceForgotten[partition] as number) + 1;
+    this.#sinceForgotten[partition] = since % forgetEvery;
+    if (since < forgetEvery) return [];
     const before = result.logTime - this.#log.compactionLagMs;
     return [...marks].flatMap(([writer, mark]) => (mark.time < before && !result.writers.has(writer) ? [writer] : []));
   }

@@ -9,6 +9,12 @@ import type { Landmark, LogRecord, StoreIdentity } from '../ports.ts';
 
 export const genesisKeyBytes = bytesOf(genesisKey);
 
+/** The id that a record gives the topic, whether or not it came first; undefined: it is no record of the genesis key, or unreadable. */
+export function genesisIdOf(record: LogRecord): string | undefined {
+  if (record.key === null || record.value === null || Buffer.compare(record.key, genesisKeyBytes) !== 0) return undefined;
+  return typeof decodeRecord(record) === 'string' ? undefined : looseTextOf(record.value);
+}
+
 /**
  * Where to look for the genesis record. Compaction may have removed the one at the known offset, but only because a newer one stands
  * further on. A conditional put of another id proves nothing: it is the attempt of a node that came second.
@@ -20,11 +26,11 @@ export function genesisLandmark(identity: StoreIdentity): Landmark | undefined {
     partition: genesis.partition,
     offset: genesis.offset,
     recognise(record: LogRecord): boolean | undefined {
-      if (record.key === null || record.value === null || Buffer.compare(record.key, genesisKeyBytes) !== 0) return undefined;
+      const id = genesisIdOf(record);
+      if (id === undefined) return undefined;
+      if (id === genesis.id) return true;
       const decoded = decodeRecord(record);
-      if (typeof decoded === 'string') return undefined;
-      if (looseTextOf(record.value) === genesis.id) return true;
-      return decoded.operation === 'statement' || decoded.operation === 'put' ? false : undefined;
+      return typeof decoded !== 'string' && (decoded.operation === 'statement' || decoded.operation === 'put') ? false : undefined;
     },
   };
 }

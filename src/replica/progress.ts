@@ -2,13 +2,22 @@
  * How far this node is, and whether it may say so.
  *
  * A node is caught up once it has applied an end of the log that was asked for *after* the last jump in offsets: before that, compaction
- * may have hidden a record whose successor the node has not seen yet, and its state is of no point in time at all.
+ * may have hidden a record whose successor the node has not seen yet, and its state is of no point in time at all. The end asked for is
+ * enough: waiting until nothing newer is in the log would be for ever while others write.
  */
 import type { Clock, LogBatch, Millis, Offset, PartitionBounds } from '../ports.ts';
 
 /** How often the ends are asked for, when nothing presses. */
 export const askEveryMs = 1_000;
 const rateWindowMs = 3_000;
+
+/** An end of the log that was asked for, to be reached. */
+interface Target {
+  readonly ends: readonly Offset[];
+  /** The jumps known when it was asked for: it says nothing once there are more. */
+  readonly jumps: number;
+  readonly askedAt: number;
+}
 
 export class Progress {
   readonly #clock: Clock;
@@ -18,13 +27,18 @@ export class Progress {
   /** Rises with every jump; an end counts only if no jump came after the question. */
   #jumps = 0;
   #caughtUp = false;
-  /** Monotonic time of the newest question whose answer was found applied. */
-  #atEndSince: number | undefined;
+  /** The jumps known when the node last caught up; more than these: doubt. */
+  #jumpsResolved = 0;
+  #target: Target | undefined;
+  /** Monotonic time at which this node last was at the log's end: of the newest question whose answer was found applied, or before. */
+  #atEndSince: number;
   #records = 0;
   #samples: { readonly at: number; readonly records: number; readonly offsets: number }[] = [];
 
-  constructor(clock: Clock, from: readonly Offset[]) {
+  /** `ageMs`: how long ago the state that this begins with was at the log's end. */
+  constructor(clock: Clock, from: readonly Offset[], ageMs: number) {
     this.#clock = clock;
+    this.#atEndSince = clock.monotonic() - ageMs;
     this.#applied = [...from];
     this.#start = [...from];
     this.#ends = [...from];
@@ -44,6 +58,11 @@ export class Progress {
     return this.#caughtUp;
   }
 
+  /** Since a jump no end that was asked for later has been reached: what is unsettled there may have been something else. */
+  get doubt(): boolean {
+    return this.#jumps !== this.#jumpsResolved;
+  }
+
   get records(): number {
     return this.#records;
   }
@@ -56,12 +75,22 @@ export class Progress {
   /** The ends as the log told them, with what `asking` gave when it was asked. Returns whether the node has just caught up. */
   answered(bounds: readonly PartitionBounds[], asked: number, askedAt: number): boolean {
     this.#ends = bounds.map(({ next }, partition) => Math.max(next, this.#applied[partition] as Offset) as Offset);
-    const there = this.#ends.every((end, partition) => (this.#applied[partition] as Offset) >= end);
-    if (!there) return false;
-    this.#atEndSince = askedAt;
-    if (asked !== this.#jumps || this.#caughtUp) return false;
+    // A target that still counts is kept, though this one is newer: under steady writes each would be replaced before it is reached.
+    if (this.#target?.jumps !== this.#jumps) this.#target = { ends: bounds.map(({ next }) => next), jumps: asked, askedAt };
+    return this.#reached();
+  }
+
+  /** Whether the node has just caught up, by having reached the end that was asked for. */
+  #reached(): boolean {
+    const target = this.#target;
+    if (target === undefined || target.ends.some((end, partition) => (this.#applied[partition] as Offset) < end)) return false;
+    this.#target = undefined;
+    if (target.jumps !== this.#jumps) return false;
+    this.#atEndSince = target.askedAt;
+    this.#jumpsResolved = target.jumps;
+    const just = !this.#caughtUp;
     this.#caughtUp = true;
-    return true;
+    return just;
   }
 
   /** The batch is about to be applied. A jump takes the word back at once, before anything of it can be seen. */
@@ -71,14 +100,15 @@ export class Progress {
     this.#caughtUp = false;
   }
 
-  /** The batch is applied. Returns whether the ends should be asked for now: those known have been reached. */
-  finished(batch: LogBatch): boolean {
+  /** The batch is applied. `caught-up`: just now; `ask`: the ends should be asked for now, because those known have been reached. */
+  finished(batch: LogBatch): 'caught-up' | 'ask' | undefined {
     this.#applied[batch.partition] = batch.next;
     if (batch.next > (this.#ends[batch.partition] as Offset)) this.#ends[batch.partition] = batch.next;
     this.#records += batch.records.length;
     this.#sample();
-    if (this.#caughtUp) return false;
-    return this.#applied.every((offset, partition) => offset >= (this.#ends[partition] as Offset));
+    if (this.#reached()) return 'caught-up';
+    if (this.#caughtUp || this.#target?.jumps === this.#jumps) return undefined;
+    return this.#applied.every((offset, partition) => offset >= (this.#ends[partition] as Offset)) ? 'ask' : undefined;
   }
 
   /** 0 to 1, by position. */
@@ -119,10 +149,8 @@ export class Progress {
 
   /** How long this node has not known itself at the log's end; 0 while a recent question found it there. */
   get lagMs(): Millis {
-    const now = this.#clock.monotonic();
-    const since = this.#atEndSince ?? this.#samples[0]?.at ?? now;
-    const age = now - since;
-    return (this.#caughtUp && age < 3 * askEveryMs ? 0 : Math.round(age)) as Millis;
+    const age = this.#clock.monotonic() - this.#atEndSince;
+    return (this.#caughtUp && age < 3 * askEveryMs ? 0 : Math.max(1, Math.round(age))) as Millis;
   }
 
   #sample(): void {

@@ -4,11 +4,27 @@
  * A peer's answer goes to the caller and never into the store. Concurrent misses of one key share one question, and if the log delivers
  * the key while the peers are being asked, the log's word is the answer.
  */
+
+import { BitacoraError, codeOf } from '../core/errors.ts';
 import { checkKey, type Limits } from '../core/keys.ts';
 import { isLive } from '../core/machine.ts';
 import { partitionOf } from '../core/partitioner.ts';
 import { bestAnswer } from '../core/peer-answers.ts';
-import type { Clock, Entry, FoundValue, Meter, Offset, Partition, PeerAnswer, Peers, Position, ReadAnswer, Store } from '../ports.ts';
+import type {
+  Clock,
+  Entry,
+  FoundValue,
+  Meter,
+  Millis,
+  Offset,
+  Partition,
+  PeerAnswer,
+  Peers,
+  Position,
+  ReadAnswer,
+  Store,
+} from '../ports.ts';
+import { type HotAnswer, HotAnswers } from './hot-answers.ts';
 
 export type PeerReads = 'always' | 'behind' | 'never';
 
@@ -19,13 +35,15 @@ export interface ReadsOptions {
   readonly peerTimeoutMs: number;
   readonly clock: Clock;
   readonly meter: Meter;
-  /** The store of now; it is replaced when it has to be rebuilt. */
-  readonly store: () => Store;
+  /** The store of now; it is replaced when it has to be rebuilt, and there is none meanwhile. */
+  readonly store: () => Store | undefined;
   readonly partitions: () => number;
   readonly applied: (partition: Partition) => Offset;
   readonly genesis: () => string | undefined;
   /** This node lags behind the log, or does not know. */
   readonly behind: () => boolean;
+  /** A read has found the local database failed or damaged: it has to be mended, not only told. */
+  readonly storeTrouble: (error: Error) => void;
 }
 
 interface Question {
@@ -37,19 +55,32 @@ interface Question {
 export class Reads {
   readonly #options: ReadsOptions;
   readonly #questions = new Map<string, Question>();
+  readonly #hot = new HotAnswers();
 
   constructor(options: ReadsOptions) {
     this.#options = options;
   }
 
   peek(key: string): ReadAnswer | undefined {
-    const { store, clock, limits, meter } = this.#options;
-    const entry = store().peek(key);
-    if (entry === undefined || !isLive(entry, clock.now())) return undefined;
-    // What is in memory was checked when it was written, except that other producers may write what users may not ask for.
-    const bytes = checkKey(key, limits);
+    const { clock, meter, applied } = this.#options;
+    const store = this.#options.store();
+    if (store === undefined) return undefined;
+    const now = clock.now();
+    const answer = this.#hot.get(key, store, now) ?? this.#warm(key, store, now);
+    if (answer === undefined) return undefined;
     meter.read('local', 'hit');
-    return this.#local(bytes, entry);
+    const { partition, found } = answer;
+    return { source: 'local', found, applied: { partition, offset: applied(partition) } };
+  }
+
+  #warm(key: string, store: Store, now: Millis): HotAnswer | undefined {
+    const entry = store.peek(key);
+    if (entry === undefined || !isLive(entry, now)) return undefined;
+    // Other producers may write what users may not ask for.
+    const { partition } = this.#applied(checkKey(key, this.#options.limits));
+    const answer = { entry, partition, found: foundOf(entry, partition) };
+    this.#hot.put(key, store, answer);
+    return answer;
   }
 
   async readLocal(key: string): Promise<ReadAnswer> {
@@ -78,13 +109,23 @@ export class Reads {
 
   /** A batch is applied: those who ask the peers for one of its keys have their answer here. */
   applied(entries: ReadonlyMap<string, Entry | undefined>): void {
+    this.#hot.applied(entries);
     if (this.#questions.size === 0) return;
     for (const [key, question] of this.#questions) if (entries.has(key)) question.overtaken(entries.get(key));
   }
 
   async #entry(key: string): Promise<Entry | undefined> {
     const store = this.#options.store();
-    return store.peek(key) ?? (await store.get(key));
+    if (store === undefined) throw reopening();
+    try {
+      return store.peek(key) ?? (await store.get(key));
+    } catch (error) {
+      this.#options.meter.read('local', 'error');
+      // Closed under this read: it is being opened again.
+      if (codeOf(error) === 'closed') throw reopening(error);
+      this.#options.storeTrouble(error as Error);
+      throw error;
+    }
   }
 
   #applied(key: Uint8Array): Position {
@@ -119,11 +160,16 @@ export class Reads {
     const answers: PeerAnswer[] = [];
     for await (const answer of peers.ask(key, peerTimeoutMs, signal)) answers.push(answer);
     const partition = partitionOf(bytes, this.#options.partitions());
-    const best = bestAnswer(answers, { next: applied(partition), genesis: genesis() }, clock.now());
-    if (best === undefined) return this.#local(bytes, await this.#entry(key));
+    const entry = await this.#entry(key);
+    const best = bestAnswer(answers, { next: applied(partition), genesis: genesis(), time: entry?.time }, clock.now());
+    if (best === undefined) return this.#local(bytes, entry);
     const offset = best.next ?? applied(partition);
     return { source: 'peer', found: best.found, applied: { partition, offset } };
   }
+}
+
+function reopening(cause?: unknown): BitacoraError {
+  return new BitacoraError('store-failed', 'the local database is being opened', { cause });
 }
 
 function foundOf(entry: Entry, partition: Partition): FoundValue {

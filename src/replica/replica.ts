@@ -15,7 +15,6 @@ import type {
   Meter,
   NodeState,
   NodeStatus,
-  Offset,
   Peers,
   ReadAnswer,
   SkippedRecord,
@@ -63,12 +62,13 @@ export async function openReplica(options: ReplicaOptions): Promise<Replica> {
 
 export class Replica implements KeyValue {
   readonly #options: ReplicaOptions;
-  readonly #waiters = new Waiters();
+  readonly #waiters = new Waiters((partition) => this.#supervisor.applied(partition));
   readonly #supervisor: Supervisor;
   readonly #reads: Reads;
   readonly #writes: Writes;
   readonly #skipped: SkippedRecord[] = [];
   #draining = false;
+  #closing: Promise<void> | undefined;
 
   constructor(options: ReplicaOptions) {
     this.#options = options;
@@ -106,9 +106,10 @@ export class Replica implements KeyValue {
       meter,
       store: () => this.#supervisor.store,
       partitions: () => this.#supervisor.partitions,
-      applied: (partition) => (this.#supervisor.progress?.applied[partition] ?? 0) as Offset,
+      applied: (partition) => this.#supervisor.applied(partition),
       genesis: () => this.#supervisor.genesis,
       behind: () => this.#supervisor.behind,
+      storeTrouble: (error) => this.#supervisor.end(error),
     });
   }
 
@@ -133,7 +134,7 @@ export class Replica implements KeyValue {
       progress: progress?.ratio ?? 0,
       recordsPerSecond: Math.round(progress?.recordsPerSecond ?? 0),
       secondsLeft: progress?.secondsLeft,
-      applied: progress?.applied ?? store.checkpoints.map(({ next }) => next),
+      applied: progress?.applied ?? store?.checkpoints.map(({ next }) => next) ?? [],
       ends: progress?.ends ?? [],
       lagMs: progress?.lagMs ?? this.#supervisor.ageMs,
       entries: this.#supervisor.entries,
@@ -180,8 +181,14 @@ export class Replica implements KeyValue {
   }
 
   /** Leaves the log and closes the store. Idempotent, bounded in time by its parts. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     this.#draining = true;
+    this.#writes.refuse();
     this.#waiters.release();
     await this.#supervisor.stop();
     await this.#options.peers.close();

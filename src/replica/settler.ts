@@ -2,8 +2,9 @@
  * States what is unsettled: a key whose newest record is conditional, or was ignored, keeps its value only as long as compaction has not
  * removed the record that set it. The proposer states at once; others wait a few seconds, so that as a rule nobody else has to.
  *
- * Only what this node saw become unsettled while it was caught up is stated: behind a jump in offsets it may not know the value
- * (docs/consistency.md, doubt).
+ * What became unsettled behind a jump in offsets is not stated until this node has caught up, and then only if something unsettles it anew:
+ * the value may be one that it does not know (docs/consistency.md, doubt). What a restart left unsettled is stated like any other, or it
+ * would be lost to compaction when all nodes were restarted at once.
  */
 import { bytesOf } from '../core/bytes.ts';
 import { codeOf } from '../core/errors.ts';
@@ -26,6 +27,8 @@ export interface SettlerOptions {
   readonly applied: () => readonly Offset[];
   readonly logTime: (partition: number) => Millis;
   readonly mayState: () => boolean;
+  /** Since a jump no end of the log that was asked for later has been applied. */
+  readonly doubt: () => boolean;
 }
 
 export class Settler {
@@ -44,11 +47,18 @@ export class Settler {
     return this.#due.size;
   }
 
+  /** Keys that were unsettled in the store when this node began to follow the log. */
+  remember(keys: readonly string[]): void {
+    const due = this.#options.clock.monotonic() + othersWaitMs;
+    for (const key of keys.slice(0, mostKnown)) this.#due.set(key, due);
+    if (this.#due.size > 0) this.#wake(retryMs);
+  }
+
   /** A batch is applied: some keys became unsettled, others were settled. `own` tells whether this node wrote the newest record. */
   applied(entries: ReadonlyMap<string, Entry | undefined>, own: (entry: Entry) => boolean): void {
     for (const [key, entry] of entries) {
-      if (entry === undefined || entry.settled) this.#due.delete(key);
-      else if (this.#options.mayState() && this.#due.size < mostKnown && !this.#due.has(key)) {
+      if (entry === undefined || entry.settled || this.#options.doubt()) this.#due.delete(key);
+      else if (this.#due.size < mostKnown && !this.#due.has(key)) {
         this.#due.set(key, this.#options.clock.monotonic() + (own(entry) ? 0 : othersWaitMs));
       }
     }

@@ -13,6 +13,7 @@ import { genesisKey } from '../core/keys.ts';
 import { partitionOf } from '../core/partitioner.ts';
 import { type Authorship, conditionalPutRecord } from '../core/record.ts';
 import type {
+  Checkpoint,
   Entry,
   Log,
   LogIdentity,
@@ -53,6 +54,8 @@ interface Following {
   subscription: Subscription | undefined;
   asking: boolean;
   askAgain: boolean;
+  /** Takes back the next question, which waits for its time. */
+  cancelAsk: () => void;
   genesisProposed: boolean;
   notedAt: number;
 }
@@ -66,9 +69,11 @@ export class Supervisor {
   #reason: string | undefined;
   #recordsBefore = 0;
   #entries = 0;
+  #beganAt = 0;
   #stopping = false;
   #stopped = false;
   #wake: () => void = () => undefined;
+  #ended: (error: Error) => void = () => undefined;
   #running: Promise<void> = Promise.resolve();
 
   constructor(options: SupervisorOptions) {
@@ -77,12 +82,13 @@ export class Supervisor {
 
   /** Resolves when the store is open; then follows the log in the background. */
   async begin(): Promise<void> {
+    this.#beganAt = this.#options.clock.monotonic();
     this.#store = await this.#openStore();
     this.#running = this.#run().catch((error) => this.#options.onFatal(error));
   }
 
-  get store(): Store {
-    if (this.#store === undefined) throw new BitacoraError('store-failed', 'the local database is being opened');
+  /** Undefined while it is being replaced. */
+  get store(): Store | undefined {
     return this.#store;
   }
 
@@ -115,6 +121,11 @@ export class Supervisor {
     return following === undefined || !following.progress.caughtUp || following.progress.lagMs > 0 || following.progress.behind > 0;
   }
 
+  /** Everything before this offset is applied: the stored checkpoint's word as long as no log is followed. */
+  applied(partition: Partition): Offset {
+    return this.#following?.progress.applied[partition] ?? this.#store?.checkpoints[partition]?.next ?? (0 as Offset);
+  }
+
   get partitions(): number {
     return this.#log?.identity.partitions ?? this.#store?.identity?.partitions ?? this.#options.partitions;
   }
@@ -131,10 +142,17 @@ export class Supervisor {
     return this.#recordsBefore + (this.#following?.progress.records ?? 0);
   }
 
-  /** Age of the local state while no log has been reached, by the wall clock. */
+  /** Age of the local state while no log is followed: by the wall clock, or, when it never was at the log's end, of this process. Above 0. */
   get ageMs(): Millis {
-    const newest = Math.max(0, ...(this.#store?.checkpoints.map(({ atEnd }) => atEnd) ?? []));
-    return (newest === 0 ? 0 : Math.max(0, this.#options.clock.now() - newest)) as Millis;
+    const { clock } = this.#options;
+    const times = this.#store?.checkpoints.map(({ atEnd }) => atEnd).filter((atEnd) => atEnd > 0) ?? [];
+    const age = times.length === 0 ? clock.monotonic() - this.#beganAt : clock.now() - Math.min(...times);
+    return Math.max(1, Math.round(age)) as Millis;
+  }
+
+  /** Ends what is under way with an error that was met elsewhere, to be mended as its code says. */
+  end(error: Error): void {
+    this.#ended(error);
   }
 
   async stop(): Promise<void> {
@@ -161,17 +179,31 @@ export class Supervisor {
   /** Follows the log until something ends it; resolves with what did. */
   async #follow(): Promise<Error> {
     try {
-      this.#log ??= await this.#options.openLog();
-      await this.#compare(this.#log.identity);
-      return await this.#subscribe(this.#log);
+      this.#store ??= await this.#openStore();
+      this.#entries = this.#store.checkpoints.reduce((sum, { entries }) => sum + entries, 0);
+      this.#log ??= await this.#openLog();
+      await this.#compare(this.#store, this.#log.identity);
+      return await this.#subscribe(this.#store, this.#log);
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error));
     }
   }
 
+  /** Connects to the log, unless the node is told to go first: a log that comes after that is closed. */
+  #openLog(): Promise<Log> {
+    return new Promise((resolve, reject) => {
+      this.#wake = () => reject(new BitacoraError('closed', 'the node goes away'));
+      if (this.#stopping) return this.#wake();
+      this.#options.openLog().then((log) => {
+        if (this.#stopping) log.close().catch(reject);
+        else resolve(log);
+      }, reject);
+    });
+  }
+
   /** The store must be of this log, or is made anew. A fresh store takes the log's identity. */
-  async #compare(log: LogIdentity): Promise<void> {
-    const known = this.store.identity;
+  async #compare(store: Store, log: LogIdentity): Promise<void> {
+    const known = store.identity;
     const identity: StoreIdentity = {
       format: storeFormat,
       clusterId: log.clusterId,
@@ -179,7 +211,7 @@ export class Supervisor {
       partitions: log.partitions,
       genesis: undefined,
     };
-    if (known === undefined) return this.store.identify(identity);
+    if (known === undefined) return store.identify(identity);
     if (known.format !== storeFormat)
       throw new BitacoraError('store-damaged', `the store has format ${known.format}, this version writes ${storeFormat}`);
     if (known.clusterId !== log.clusterId || known.topic !== log.topic) {
@@ -192,11 +224,29 @@ export class Supervisor {
         `partitions than their records. Use a topic with ${known.partitions} partitions, or copy the data into a new topic`;
       throw new BitacoraError('topic-unusable', detail);
     }
+    await this.#refuseOld(store);
   }
 
-  async #subscribe(log: Log): Promise<Error> {
+  /**
+   * A node that was away for most of the time for which the log keeps tombstones may have missed one that is gone since, and would hold a
+   * deleted key for ever. Its store is made anew, unless nothing has been written meanwhile.
+   */
+  async #refuseOld(store: Store): Promise<void> {
+    const log = this.#log as Log;
+    const oldMs = log.identity.deleteRetentionMs * 0.8;
+    const now = this.#options.clock.now();
+    const old = ({ atEnd, logTime, next }: Checkpoint) => next > 0 && now - (atEnd || logTime) > oldMs;
+    if (!store.checkpoints.some(old)) return;
+    const bounds = await log.bounds();
+    for (const [partition, checkpoint] of store.checkpoints.entries()) {
+      if (!old(checkpoint) || checkpoint.next === bounds[partition]?.next) continue;
+      const detail = `partition ${partition} was last followed longer ago than the log keeps tombstones for certain (${oldMs} ms)`;
+      throw new BitacoraError('log-changed', detail);
+    }
+  }
+
+  async #subscribe(store: Store, log: Log): Promise<Error> {
     const { clock, meter, logger, author } = this.#options;
-    const store = this.store;
     let ended: (error: Error) => void = () => undefined;
     const end = new Promise<Error>((resolve) => {
       ended = resolve;
@@ -207,18 +257,21 @@ export class Supervisor {
         following.progress.began(batch);
       },
       applied: (batch, step) => {
-        const due = following.progress.finished(batch);
+        const news = following.progress.finished(batch);
         this.#entries += step.added;
         following.settler.applied(step.entries, (entry) => entry.by.startsWith(`${this.#options.writer}/`));
         this.#options.applied(batch.partition, batch.next, step.entries);
         following.subscription?.progress([...following.progress.applied]);
-        if (due) void this.#ask(following, ended);
+        if (news === 'caught-up') this.#caughtUp(following);
+        if (news === 'ask') void this.#ask(following, ended);
       },
       skipped: this.#options.skipped,
+      failed: (error) => ended(error instanceof Error ? error : new Error(String(error))),
     });
     const progress = new Progress(
       clock,
       loop.checkpoints.map(({ next }) => next),
+      this.ageMs,
     );
     const settler = new Settler({
       store,
@@ -229,7 +282,9 @@ export class Supervisor {
       applied: () => progress.applied,
       logTime: (partition) => loop.logTime(partition as Partition),
       mayState: () => progress.caughtUp && log.state === 'connected',
+      doubt: () => progress.doubt,
     });
+    settler.remember(await store.unsettled());
     const following: Following = {
       log,
       loop,
@@ -238,12 +293,14 @@ export class Supervisor {
       subscription: undefined,
       asking: false,
       askAgain: false,
+      cancelAsk: () => undefined,
       genesisProposed: false,
       notedAt: clock.monotonic(),
     };
-    this.#entries = loop.checkpoints.reduce((sum, { entries }) => sum + entries, 0);
     this.#following = following;
-    this.#enter('restoring');
+    // A node that was ready stays so while it looks for the log again: its state is what it was, and answers carry its age.
+    if (this.#state !== 'ready') this.#enter('restoring');
+    this.#ended = ended;
     this.#wake = () => ended(new BitacoraError('closed', 'the node goes away'));
     if (this.#stopping) this.#wake();
     try {
@@ -253,15 +310,17 @@ export class Supervisor {
       );
       void this.#ask(following, ended);
       const error = await end;
+      if (codeOf(error) !== 'log-unavailable' && this.#state === 'ready') this.#enter('restoring');
       return error;
     } finally {
       settler.stop();
+      following.cancelAsk();
+      this.#ended = () => undefined;
       await following.subscription?.close();
       await loop.settled().catch((error) => logger.debug({ event: 'apply.failed', code: codeOf(error) }, 'a batch was not written'));
       this.#recordsBefore += progress.records;
       this.#following = undefined;
       this.#wake = () => undefined;
-      if (this.#state === 'ready') this.#enter('restoring');
     }
   }
 
@@ -272,6 +331,8 @@ export class Supervisor {
       following.askAgain = true;
       return;
     }
+    // One question at a time, and one that waits.
+    following.cancelAsk();
     following.asking = true;
     following.askAgain = false;
     const { clock, logger } = this.#options;
@@ -291,7 +352,7 @@ export class Supervisor {
     this.#note(following, ended);
     this.#genesis(following);
     if (following.askAgain) void this.#ask(following, ended);
-    else clock.after(askEveryMs, () => void this.#ask(following, ended));
+    else following.cancelAsk = clock.after(askEveryMs, () => void this.#ask(following, ended));
   }
 
   #caughtUp(following: Following): void {
@@ -356,7 +417,7 @@ export class Supervisor {
         return;
       case 'store-failed':
         logger.error({ event: 'store.reopen', failures, reason: error.message }, 'the local database failed and is opened again');
-        await this.#reopenStore();
+        await this.#closeStore();
         return;
       case 'topic-unusable':
       case 'option-invalid':
@@ -372,7 +433,7 @@ export class Supervisor {
         );
         if (failures >= 3) this.#enter('stuck');
         await this.#closeLog();
-        await this.#reopenStore();
+        await this.#closeStore();
     }
   }
 
@@ -382,18 +443,16 @@ export class Supervisor {
     await log?.close();
   }
 
-  async #reopenStore(): Promise<void> {
-    const store = this.#store;
-    await store?.close();
-    this.#store = await this.#openStore();
-  }
-
-  async #rebuild(reason: string): Promise<void> {
+  /** The next attempt to follow the log opens it again. */
+  async #closeStore(): Promise<void> {
     const store = this.#store;
     this.#store = undefined;
     await store?.close();
+  }
+
+  async #rebuild(reason: string): Promise<void> {
+    await this.#closeStore();
     await this.#options.setStoreAside(reason);
-    this.#store = await this.#openStore();
   }
 
   async #openStore(): Promise<Store> {

@@ -10,8 +10,14 @@ interface Waiter {
 const mostWaiters = 20_000;
 
 export class Waiters {
+  readonly #appliedNow: (partition: Partition) => Offset;
   readonly #waiting = new Map<Partition, Set<Waiter>>();
   #count = 0;
+
+  /** `applied`: where this node stands now; everything before is applied. */
+  constructor(applied: (partition: Partition) => Offset) {
+    this.#appliedNow = applied;
+  }
 
   get count(): number {
     return this.#count;
@@ -19,6 +25,8 @@ export class Waiters {
 
   /** True when applied, false when `after` called it off first. Errors: `overloaded`. */
   wait(position: Position, after: (giveUp: () => void) => () => void): Promise<boolean> {
+    // The log may have brought a record back before it acknowledged it: nobody would come to end this wait.
+    if (position.offset < this.#appliedNow(position.partition)) return Promise.resolve(true);
     if (this.#count >= mostWaiters) return Promise.reject(new BitacoraError('overloaded', 'too many requests wait for a position'));
     return new Promise((resolve) => {
       const waiting = this.#waiting.get(position.partition) ?? new Set<Waiter>();

@@ -8,7 +8,7 @@ import { BitacoraError, codeOf } from '../core/errors.ts';
 import { checkKey, checkValue, type Limits } from '../core/keys.ts';
 import { partitionOf } from '../core/partitioner.ts';
 import { type Authorship, deleteRecord, putRecord } from '../core/record.ts';
-import type { Chance, Clock, Log, Meter, NewRecord, Position, WriteOptions, Written } from '../ports.ts';
+import type { Chance, Clock, Log, Meter, Millis, NewRecord, Position, WriteOptions, Written } from '../ports.ts';
 import type { Waiters } from './waiters.ts';
 
 /** How long a write that is in the log waits to be visible on this node. */
@@ -55,6 +55,7 @@ export class Writes {
   async put(key: string, value: Uint8Array, options: WriteOptions = {}): Promise<Written> {
     const bytes = checkKey(key, this.#options.limits);
     checkValue(value, this.#options.limits);
+    checkDeadline(options.expires);
     return this.#write(bytes, (author) => putRecord(bytes, value, author, options), options.signal);
   }
 
@@ -63,9 +64,14 @@ export class Writes {
     return this.#write(bytes, (author) => deleteRecord(bytes, author), options.signal);
   }
 
+  /** New writes are refused from now on. */
+  refuse(): void {
+    this.#draining = true;
+  }
+
   /** New writes are refused; resolves when those under way have ended, which their deadlines see to. */
   async drain(): Promise<void> {
-    this.#draining = true;
+    this.refuse();
     if (this.#inFlight > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
@@ -121,4 +127,10 @@ export class Writes {
       if (codeOf(error) !== 'overloaded') throw error;
     }
   }
+}
+
+/** Every node would skip a record whose deadline is no time, after it had been acknowledged. Errors: `bad-request`. */
+function checkDeadline(expires: Millis | undefined): void {
+  if (expires === undefined || (Number.isSafeInteger(expires) && expires >= 0)) return;
+  throw new BitacoraError('bad-request', `the deadline ${expires} is not a time in milliseconds since the epoch`);
 }

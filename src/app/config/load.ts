@@ -40,7 +40,7 @@ export function loadSettings(argv: readonly string[], env: Readonly<Record<strin
     list: (name) => split(text(name)),
     integer: (name) => (text(name) === '' ? 0 : Number(text(name))),
     flag: (name) => text(name) === 'true',
-    given: (name) => found.has(name),
+    given: (name) => (found.get(name)?.text ?? '') !== '',
   };
 }
 
@@ -59,12 +59,14 @@ function readFlags(argv: readonly string[]): Map<string, Found> {
     const [given, ...rest] = argument.split('=');
     const name = (given as string).slice(2).toUpperCase().replaceAll(/[-.]/g, '_');
     const option = table.find((each) => each.name === name);
-    if (option === undefined && name !== 'CONFIG') throw unknown(given as string, table.map(flagOf));
+    if (option === undefined && name !== 'CONFIG') throw unknown(given as string, [...table.map(flagOf), '--config']);
     const next = argv[i + 1];
     let text = rest.join('=');
     if (rest.length === 0) {
-      const alone = option?.type === 'flag' && (next === undefined || next.startsWith('--'));
-      if (!alone && next === undefined) throw invalid(`${given} needs a value`);
+      // What looks like the next setting is no value; one that begins so can be given with `=`.
+      const missing = next === undefined || next.startsWith('--');
+      const alone = option?.type === 'flag' && missing;
+      if (!alone && missing) throw invalid(`${given} needs a value`);
       text = alone ? 'true' : (next as string);
       if (!alone) i++;
     }
@@ -121,6 +123,8 @@ function slurp(path: string, what: string): string {
 }
 
 function check(option: Option, { text, origin }: Found): void {
+  if (text === '' && option.default === '') return;
+  if (option.type === 'list' ? split(text).length === 0 : text.trim() === '') throw invalid(`${origin} is empty`);
   if (option.choices !== undefined && !option.choices.includes(text))
     throw invalid(`${origin} is "${text}"; it can be ${option.choices.join(', ')}`);
   if (option.type === 'flag' && text !== 'true' && text !== 'false') throw invalid(`${origin} is "${text}"; it can be true or false`);

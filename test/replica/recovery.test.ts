@@ -1,0 +1,203 @@
+/** Bad days: the log or the local database is lost, changed or broken, and the node comes back by itself. */
+import { expect, test } from 'vitest';
+import { bytesOf } from '../../src/core/bytes.ts';
+import type { Partition } from '../../src/ports.ts';
+import { put } from '../core/records.ts';
+import { codeFrom, holds, openWorld, partitionIn, readyNode, remove, startNode, untilApplied, untilReady, write } from './node.ts';
+
+test('a node that is started again on its disk reads only what is new', async () => {
+  const world = openWorld();
+  const first = await readyNode(world);
+  for (let i = 0; i < 40; i++) await write(world, first, `k${i}`, `${i}`);
+  await untilApplied(world, first);
+  await world.clock.outcome(first.replica.close());
+  for (let i = 0; i < 3; i++) world.topic.inject(partitionIn(world, `k${i}`), put(`k${i}`, 'new'));
+  const second = await readyNode(world, { disk: first.disk() });
+  expect(second.replica.status.recordsApplied).toBe(3);
+  expect(await holds(second, 'k0')).toBe('new');
+  expect(await holds(second, 'k39')).toBe('39');
+  expect(second.aside).toEqual([]);
+});
+
+test.each(['same-cluster', 'other-cluster'] as const)('a log made anew under the same name (%s): rebuilt, loudly', async (where) => {
+  const world = openWorld();
+  const node = await readyNode(world);
+  await write(world, node, 'old', 'v');
+  const genesis = node.replica.status.genesis;
+  world.topic.recreate(where);
+  for (let i = 0; i < 20; i++) for (const key of ['a', 'b']) world.topic.inject(partitionIn(world, key), put(key, `${i}`));
+  await world.clock.until('it is rebuilt', () => node.aside.length > 0);
+  await untilReady(world, node);
+  await untilApplied(world, node);
+  expect(node.aside).toHaveLength(1);
+  expect(await holds(node, 'old')).toBeUndefined();
+  expect(await holds(node, 'a')).toBe('19');
+  expect(node.replica.status.genesis).not.toBe(genesis);
+});
+
+test('a log made anew while the node was down is noticed when it comes back', async () => {
+  const world = openWorld();
+  const first = await readyNode(world);
+  await write(world, first, 'old', 'v');
+  await world.clock.outcome(first.replica.close());
+  world.topic.recreate('other-cluster');
+  const second = await readyNode(world, { disk: first.disk() });
+  expect(second.aside).toHaveLength(1);
+  expect(second.aside[0]).toContain('cluster');
+  expect(await holds(second, 'old')).toBeUndefined();
+});
+
+test('the status can be asked at any moment of a rebuild', async () => {
+  const world = openWorld();
+  const node = await readyNode(world);
+  await write(world, node, 'k', 'v');
+  const failures: unknown[] = [];
+  let looks = 0;
+  let watching = true;
+  const look = () => {
+    try {
+      expect(node.replica.status.lagMs).toBeGreaterThanOrEqual(0);
+      node.replica.peek('k');
+      looks++;
+    } catch (error) {
+      failures.push(error);
+    }
+    if (watching) setImmediate(look);
+  };
+  look();
+  for (const code of ['store-failed', 'store-damaged'] as const) {
+    node.faults.write = code;
+    world.topic.inject(0 as Partition, put('x', 'y'));
+    world.topic.inject(1 as Partition, put('x', 'y'));
+    await world.clock.advance(2_000);
+    await untilReady(world, node);
+  }
+  watching = false;
+  expect(failures).toEqual([]);
+  expect(looks).toBeGreaterThan(10);
+});
+
+test('a write whose fate is not known is reported as unknown, and may be there', async () => {
+  const world = openWorld();
+  const node = await readyNode(world);
+  world.topic.hold('after');
+  const written = node.replica.put('k', bytesOf('v'));
+  await world.clock.advance(10);
+  world.topic.release('unknown');
+  expect(await codeFrom(world, written)).toBe('unknown-outcome');
+  expect(await holds(node, 'k')).toBe('v');
+  world.topic.hold('before');
+  const held = node.replica.put('held', bytesOf('v'));
+  expect(await codeFrom(world, held)).toBe('unknown-outcome');
+  expect(await holds(node, 'held')).toBeUndefined();
+  world.topic.release();
+  await world.clock.until('it came late', () => node.replica.peek('held') !== undefined);
+});
+
+test('a caller’s signal ends his wait and not the write', async () => {
+  const world = openWorld();
+  const node = await readyNode(world);
+  const over = AbortSignal.abort();
+  expect(await codeFrom(world, node.replica.put('k', bytesOf('v'), { signal: over }))).toBe('log-unavailable');
+  world.topic.hold('before');
+  const stop = new AbortController();
+  const written = node.replica.put('k', bytesOf('v'), { signal: stop.signal });
+  await world.clock.advance(10);
+  stop.abort();
+  expect(await codeFrom(world, written)).toBe('unknown-outcome');
+  world.topic.release();
+  await world.clock.until('it is there', () => node.replica.peek('k') !== undefined);
+});
+
+test.each(['store-failed', 'store-damaged'] as const)(
+  'the store fails once with %s on a quiet log: nothing acknowledged is lost',
+  async (code) => {
+    const world = openWorld();
+    const node = await readyNode(world);
+    for (let i = 0; i < 10; i++) await write(world, node, `k${i}`, `${i}`);
+    await remove(world, node, 'k3');
+    node.faults.write = code;
+    await write(world, node, 'k4', 'new');
+    await world.clock.until('the failure was met', () => node.faults.write === undefined);
+    await untilApplied(world, node);
+    await untilReady(world, node);
+    expect(node.aside).toHaveLength(code === 'store-damaged' ? 1 : 0);
+    const values = await Promise.all(Array.from({ length: 10 }, (_, i) => holds(node, `k${i}`)));
+    expect(values).toEqual(['0', '1', '2', undefined, 'new', '5', '6', '7', '8', '9']);
+    expect(node.replica.status.entries).toBe(node.disk().entries.size);
+    expect(node.fatal).toEqual([]);
+  },
+);
+
+test('damage that a read finds is mended, too', async () => {
+  const world = openWorld();
+  const node = await readyNode(world, { cacheBytes: 0 });
+  await write(world, node, 'k', 'v');
+  node.faults.read = 'store-damaged';
+  expect(await codeFrom(world, node.replica.readLocal('k'))).toBe('store-damaged');
+  await world.clock.until('it is set aside', () => node.aside.length === 1);
+  await untilReady(world, node);
+  await untilApplied(world, node);
+  expect(await holds(node, 'k')).toBe('v');
+});
+
+test('what cannot be understood is counted, listed, and passed over', async () => {
+  const world = openWorld();
+  const node = await readyNode(world);
+  const partition = partitionIn(world, 'k');
+  const strange = world.topic.inject(partition, { ...put('k', 'x'), headers: { op: bytesOf('?') } });
+  const keyless = world.topic.inject(partition, { key: null, value: bytesOf('x') });
+  const misplaced = world.topic.inject((1 - partition) as Partition, put('k', 'x'));
+  world.topic.inject(partition, put('k', 'v'));
+  await untilApplied(world, node);
+  expect(node.replica.skipped).toEqual(
+    expect.arrayContaining([
+      { position: strange, key: 'k', reason: 'unknown-operation' },
+      { position: keyless, key: '', reason: 'key-missing' },
+      { position: misplaced, key: 'k', reason: 'wrong-partition' },
+    ]),
+  );
+  expect(node.metered.toSorted()).toEqual(['key-missing', 'unknown-operation', 'wrong-partition']);
+  expect(await holds(node, 'k')).toBe('v');
+});
+
+test('a node that was away longer than the log keeps tombstones does not trust what it holds', async () => {
+  const world = openWorld({ compactionLagMs: 1_000, deleteRetentionMs: 100_000 });
+  const first = await readyNode(world);
+  await write(world, first, 'k', 'v');
+  await world.clock.outcome(first.replica.close());
+  const partition = partitionIn(world, 'k');
+  world.topic.inject(partition, { key: bytesOf('k'), value: null });
+  await world.clock.advance(10_000);
+  world.topic.compact();
+  await world.clock.advance(200_000);
+  world.topic.compact();
+  world.topic.inject(partition, put('k2', 'v'));
+  const second = await readyNode(world, { disk: first.disk() });
+  expect(await holds(second, 'k')).toBeUndefined();
+  expect(second.aside).toHaveLength(1);
+});
+
+test('a quiet log is no long absence', async () => {
+  const world = openWorld({ deleteRetentionMs: 100_000 });
+  const first = await readyNode(world);
+  await write(world, first, 'k', 'v');
+  await untilApplied(world, first);
+  await world.clock.outcome(first.replica.close());
+  await world.clock.advance(1_000_000);
+  const second = await readyNode(world, { disk: first.disk() });
+  expect(second.aside).toEqual([]);
+});
+
+test('a topic that cannot be used ends the node, saying why', async () => {
+  const world = openWorld();
+  const first = await readyNode(world);
+  await write(world, first, 'k', 'v');
+  await world.clock.outcome(first.replica.close());
+  const other = { ...openWorld({ partitions: 3 }), clock: world.clock };
+  Object.defineProperty(other.topic, 'identity', { value: { ...world.topic.identity, partitions: 3 } });
+  const node = await startNode(other, { disk: first.disk() });
+  await world.clock.until('it says so', () => node.fatal.length > 0);
+  expect(node.fatal[0]).toMatchObject({ code: 'topic-unusable' });
+  expect(node.fatal[0]?.message).toContain('3 partitions');
+});
