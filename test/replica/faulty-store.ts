@@ -6,6 +6,8 @@ import type { Checkpoint, Entry, Partition, Store, StoreBatch, StoreIdentity, Wr
 export interface Faults {
   write?: ErrorCode | undefined;
   read?: ErrorCode | undefined;
+  /** What the next check of the whole store finds. */
+  verify?: string | undefined;
 }
 
 export class FaultyStore implements Store {
@@ -67,7 +69,10 @@ export class FaultyStore implements Store {
     return this.#store.unsettled();
   }
 
-  verify(signal?: AbortSignal): Promise<string | undefined> {
+  async verify(signal?: AbortSignal): Promise<string | undefined> {
+    const found = this.#faults.verify;
+    this.#faults.verify = undefined;
+    if (found !== undefined) return found;
     return this.#store.verify(signal);
   }
 

@@ -75,6 +75,7 @@ test('the status can be asked at any moment of a rebuild', async () => {
   watching = false;
   expect(failures).toEqual([]);
   expect(looks).toBeGreaterThan(10);
+  expect(node.aside).toHaveLength(1);
 });
 
 test('a write whose fate is not known is reported as unknown, and may be there', async () => {
@@ -116,6 +117,8 @@ test.each(['store-failed', 'store-damaged'] as const)(
     const node = await readyNode(world);
     for (let i = 0; i < 10; i++) await write(world, node, `k${i}`, `${i}`);
     await remove(world, node, 'k3');
+    // Nothing comes after the batch that fails, not even a statement: nobody else would tell of the failure.
+    await world.clock.advance(10_000);
     node.faults.write = code;
     await write(world, node, 'k4', 'new');
     await world.clock.until('the failure was met', () => node.faults.write === undefined);
@@ -136,6 +139,18 @@ test('damage that a read finds is mended, too', async () => {
   node.faults.read = 'store-damaged';
   expect(await codeFrom(world, node.replica.readLocal('k'))).toBe('store-damaged');
   await world.clock.until('it is set aside', () => node.aside.length === 1);
+  await untilReady(world, node);
+  await untilApplied(world, node);
+  expect(await holds(node, 'k')).toBe('v');
+});
+
+test('damage that nobody reads is found a minute after catching up, and mended', async () => {
+  const world = openWorld();
+  const node = await readyNode(world);
+  await write(world, node, 'k', 'v');
+  node.faults.verify = 'partition 0 has fewer entries than it should';
+  await world.clock.until('it is set aside', () => node.aside.length === 1);
+  expect(node.aside[0]).toContain('fewer entries');
   await untilReady(world, node);
   await untilApplied(world, node);
   expect(await holds(node, 'k')).toBe('v');
