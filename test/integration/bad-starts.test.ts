@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, expect, inject, test } from 'vitest';
 import { get, put } from './calls.ts';
 import { atCleanUp, cleanUp } from './clean-up.ts';
-import { newName, withAdmin } from './cluster.ts';
+import { createTopic, newName, withAdmin } from './cluster.ts';
 import { type Environment, newPlace, type Place, startNode } from './node-process.ts';
 
 afterAll(cleanUp);
@@ -80,10 +80,7 @@ test('an unknown setting: as a flag, as a variable, in the config file', async (
 
 async function makeTopic(config: Readonly<Record<string, string>>, partitions = 2): Promise<string> {
   const topic = newName('bad');
-  const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
-  await withAdmin(inject('brokers'), (admin) =>
-    admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: partitions, configEntries }] }),
-  );
+  await createTopic(inject('brokers'), topic, partitions, config);
   return topic;
 }
 

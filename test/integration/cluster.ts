@@ -49,6 +49,21 @@ export async function withAdmin<T>(brokers: readonly string[], work: (admin: Ret
   }
 }
 
+/** A topic as other tools make it, or what is there already under its name; resolves when all its partitions are served. */
+export async function createTopic(
+  brokers: readonly string[],
+  topic: string,
+  partitions: number,
+  config: Readonly<Record<string, string>>,
+): Promise<void> {
+  const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }));
+  await withAdmin(brokers, async (admin) => {
+    // kafkajs's own wait for leaders fails as long as the broker has not heard of the topic that it has just made.
+    await admin.createTopics({ waitForLeaders: false, topics: [{ topic, numPartitions: partitions, configEntries }] });
+    await until(`${topic} is served`, async () => (await admin.fetchTopicOffsets(topic)).length === partitions);
+  });
+}
+
 /** The ends of a topic as the broker tells them. */
 export async function endsOf(brokers: readonly string[], topic: string): Promise<number[]> {
   const offsets = await withAdmin(brokers, (admin) => admin.fetchTopicOffsets(topic));

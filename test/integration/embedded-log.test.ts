@@ -33,7 +33,7 @@ test('killed under load, twice: every acknowledged write and delete is there', a
   const back = startNode(place, {});
   await back.ready();
   expect(await ledger.wrongAt((key) => valueAt(back, key))).toEqual([]);
-  expect(ledger.counts.done).toBeGreaterThan(1_600);
+  expect(ledger.counts.done).toBeGreaterThanOrEqual(1_600);
   expect((await back.end()).code).toBe(0);
 });
 

@@ -4,7 +4,7 @@ import { bytesOf } from '../../src/core/bytes.ts';
 import { partitionOf } from '../../src/core/partitioner.ts';
 import { get, put, valueAt } from './calls.ts';
 import { cleanUp } from './clean-up.ts';
-import { newName, produce, settled, withAdmin } from './cluster.ts';
+import { createTopic, newName, produce, settled, withAdmin } from './cluster.ts';
 import { inParallel } from './ledger.ts';
 import { type NodeProcess, newPlace, startNode } from './node-process.ts';
 import { until } from './until.ts';
@@ -21,12 +21,9 @@ async function recreate(topic: string, records: number): Promise<void> {
   await withAdmin(brokers, async (admin) => {
     await admin.deleteTopics({ topics: [topic] });
     await until('the topic is gone', async () => !(await admin.listTopics()).includes(topic));
-    const configEntries = Object.entries(compacted).map(([name, value]) => ({ name, value }));
-    // A node that runs and misses the topic may be the first to make it again.
-    await admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions: partitions, configEntries }] }).catch((error) => {
-      if (!/already exists/.test(String(error)) && !/already exists/.test(JSON.stringify(error))) throw error;
-    });
   });
+  // A node that runs and misses the topic may be the first to make it again.
+  await createTopic(brokers, topic, partitions, compacted);
   const keys = Array.from({ length: records }, (_, i) => `new-${i}`);
   await until('the records are taken', async () => {
     await produce(

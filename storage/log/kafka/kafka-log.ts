@@ -1,4 +1,5 @@
 /** The log on Kafka: preflight, one writer per partition, one reader per subscription, the ends as the brokers tell them. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { BitacoraError } from '../../../src/core/errors.ts';
 import type {
   Log,
@@ -28,7 +29,10 @@ export interface KafkaLogOptions extends TopicOptions {
   readonly limits?: Partial<WriterLimits>;
 }
 
-const closeMs = 3_000;
+/** For each of reading and writing: with a frozen broker, a node must be gone before `docker stop` loses its patience. */
+const closeMs = 1_500;
+/** An end below what was read is believed when it is told this often, a second apart: a new leader may tell an old one for a moment. */
+const verdicts = 3;
 const askMs = 5_000;
 /** Headers and key beside a value of the largest size. */
 const recordOverhead = 8 * 1024;
@@ -110,10 +114,8 @@ class KafkaLog implements Log {
   async subscribe(options: SubscribeOptions, subscriber: Subscriber): Promise<Subscription> {
     if (this.#closing !== undefined) throw new BitacoraError('closed', 'the log is closed');
     if (this.#reader !== undefined) throw new BitacoraError('internal', 'the log has a subscription already');
-    const ends = (await this.bounds()).map((bounds) => bounds.next);
-    const beyond = options.from.findIndex((offset, partition) => offset > (ends[partition] as Offset));
-    if (beyond >= 0) {
-      const detail = `partition ${beyond} ends at ${ends[beyond]}, before ${options.from[beyond]} where reading should begin`;
+    const detail = await this.#endsBefore(options.from);
+    if (detail !== undefined) {
       queueMicrotask(() => subscriber.ended(new BitacoraError('log-changed', detail)));
       return { progress: () => undefined, close: async () => undefined };
     }
@@ -144,6 +146,17 @@ class KafkaLog implements Log {
     };
   }
 
+  /** In words, which partition ends before the offset where reading should begin; undefined: none. */
+  async #endsBefore(from: readonly Offset[]): Promise<string | undefined> {
+    for (let verdict = 1; ; verdict++) {
+      const ends = (await this.bounds()).map((bounds) => bounds.next);
+      const beyond = from.findIndex((offset, partition) => offset > (ends[partition] as Offset));
+      if (beyond < 0) return undefined;
+      if (verdict === verdicts) return `partition ${beyond} ends at ${ends[beyond]}, before ${from[beyond]} where reading should begin`;
+      await sleep(1_000);
+    }
+  }
+
   /** One question to the brokers at a time is enough; but a question asked now must not be answered by one that was under way before. */
   async bounds(signal?: AbortSignal): Promise<readonly PartitionBounds[]> {
     if (this.#closing !== undefined) throw new BitacoraError('closed', 'the log is closed');
@@ -166,9 +179,8 @@ class KafkaLog implements Log {
   }
 
   async #close(): Promise<void> {
-    await this.#reader?.close(closeMs);
-    await Promise.all(this.#writers.map((writer) => writer.close(closeMs)));
-    await atMost(closeMs, this.#admin.disconnect());
+    const writers = this.#writers.map((writer) => writer.close(closeMs));
+    await Promise.all([this.#reader?.close(closeMs), ...writers, atMost(closeMs, this.#admin.disconnect())]);
     this.#client.cut();
   }
 

@@ -33,6 +33,8 @@ const watchEveryMs = 1_000;
 const deadAfterMs = 20_000;
 /** The consumer fetches, and yet a partition stands still before the end for this long: what lies there is empty, step over it. */
 const emptyAfterMs = 4_000;
+/** An end below what was read is believed when it is told this often: a new leader may tell an old one for a moment. */
+const verdicts = 3;
 const commitEveryMs = 5_000;
 
 /** A message as kafkajs really gives it: its types leave out what tells control records and batch ends. */
@@ -60,6 +62,8 @@ export class Reader {
   readonly #fetches = new Map<string, number>();
   #busy = 0;
   #consumer: { readonly consumer: Consumer; readonly client: Client; readonly dead: () => void } | undefined;
+  /** How often in a row the log told an end below what was read from it. */
+  #shorter = 0;
   #landmarkSought = false;
   /** From where the landmark is still looked for, and since when this has not moved. */
   #landmarkFrom = 0;
@@ -191,7 +195,7 @@ export class Reader {
       return messageOf(error);
     } finally {
       this.#consumer = undefined;
-      await atMost(2_000, consumer.disconnect());
+      await atMost(1_000, consumer.disconnect());
       client.cut();
     }
   }
@@ -315,11 +319,9 @@ export class Reader {
       const soughtTo = this.#landmarkFrom;
       const ends = await this.#options.ends();
       const now = performance.now();
+      this.#judgeEnds(before, ends);
       const behind = this.#positions.flatMap((position, partition) => {
         const end = ends[partition] as Offset;
-        const read = before[partition] as Offset;
-        if (read > end)
-          this.#end(new BitacoraError('log-changed', `partition ${partition} ends at ${end}, before ${read}, up to where it was read`));
         if (position >= end) this.#moved[partition] = now;
         return position < end ? [partition] : [];
       });
@@ -333,6 +335,14 @@ export class Reader {
     } finally {
       this.#watching = false;
     }
+  }
+
+  #judgeEnds(read: readonly Offset[], ends: readonly Offset[]): void {
+    const partition = read.findIndex((offset, each) => offset > (ends[each] as Offset));
+    this.#shorter = partition < 0 ? 0 : this.#shorter + 1;
+    if (this.#shorter < verdicts) return;
+    const detail = `partition ${partition} ends at ${ends[partition]}, before ${read[partition]}, up to where it was read`;
+    this.#end(new BitacoraError('log-changed', detail));
   }
 
   /**

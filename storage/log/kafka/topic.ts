@@ -33,9 +33,11 @@ export async function prepareTopic(admin: Admin, options: TopicOptions, logger: 
     if (!options.create)
       throw unusable(`the topic ${options.topic} does not exist and KAFKA_TOPIC_CREATE is off`, `make it: ${createCommand(options)}`);
     await createTopic(admin, options, cluster.brokers.length, logger);
-    partitions = await servedPartitions(admin, options.topic);
-    if (partitions === undefined) throw new BitacoraError('log-unavailable', `the topic ${options.topic} was made but is not there yet`);
   }
+  // Also when it was there: another node may have made it a moment ago.
+  partitions = await servedPartitions(admin, options.topic);
+  if (partitions === undefined)
+    throw new BitacoraError('log-unavailable', `not all partitions of the topic ${options.topic} have a leader`);
   const configs = await configsOf(admin, options.topic);
   judge(configs, options, logger);
   return {
@@ -75,8 +77,9 @@ async function servedPartitions(admin: Admin, topic: string): Promise<number | u
 async function createTopic(admin: Admin, options: TopicOptions, brokers: number, logger: Logger): Promise<void> {
   const replication = options.replication ?? Math.min(brokers, 3);
   try {
-    await admin.createTopics({
-      waitForLeaders: true,
+    const made = await admin.createTopics({
+      // kafkajs would wait for leaders by a question that fails as long as the broker has not heard of the topic it has just made.
+      waitForLeaders: false,
       timeout: 10_000,
       topics: [
         {
@@ -87,16 +90,20 @@ async function createTopic(admin: Admin, options: TopicOptions, brokers: number,
         },
       ],
     });
+    if (!made) return;
     logger.info({ event: 'topic.created', topic: options.topic, partitions: options.partitions, replication }, 'the topic was made');
   } catch (error) {
     // Two nodes that start together both find it missing; the second is as happy with the first one's.
     if (topicErrors(error).includes('TOPIC_ALREADY_EXISTS')) return;
     const refused = topicErrors(error)[0];
-    if (refused !== undefined)
+    if (refused !== undefined && !passing.has(refused))
       throw unusable(`the topic ${options.topic} cannot be made: ${refused}`, `make it yourself: ${createCommand(options)}`, error);
     throw error;
   }
 }
+
+/** Answers that say nothing about the topic: what was not made now can be made at the next try, or was made after all. */
+const passing = new Set(['REQUEST_TIMED_OUT', 'NOT_CONTROLLER', 'BROKER_NOT_AVAILABLE', 'NETWORK_EXCEPTION']);
 
 function topicErrors(error: unknown): string[] {
   const own = protocolError(error);
