@@ -122,11 +122,20 @@ async function ownerOf(path: string): Promise<Partial<Owner>> {
 
 function locked(path: string, owner: Partial<Owner>, cause?: unknown): BitacoraError {
   const { pid = 'unknown', host = 'unknown', since = 'an unknown time' } = owner;
-  return new BitacoraError('directory-locked', `${path} is used by process ${pid} on host ${host} since ${since}`, { cause });
+  return new BitacoraError(
+    'directory-locked',
+    `${path} is used by process ${pid} on host ${host} since ${since}: stop it, or choose another DATA_DIR`,
+    { cause },
+  );
 }
 
 function unusable(path: string, error: unknown): BitacoraError {
-  return new BitacoraError('directory-unusable', `${path} cannot be used: ${error instanceof Error ? error.message : String(error)}`, {
-    cause: error,
-  });
+  const reason = error instanceof Error ? error.message : String(error);
+  return new BitacoraError(
+    'directory-unusable',
+    `${path} cannot be used: ${reason}. Let this user write there, or choose another DATA_DIR`,
+    {
+      cause: error,
+    },
+  );
 }

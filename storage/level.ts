@@ -58,7 +58,9 @@ function openError(directory: string, error: unknown): BitacoraError {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const code = (cause as { code?: string }).code ?? '';
   const text = cause instanceof Error ? cause.message : String(cause);
-  const denied = /permission denied|read-only|no space|not a directory/i.test(text);
+  // A full disk is no reason to end: it is opened again when there is room.
+  if (/no space/i.test(text)) return new BitacoraError('store-failed', `${directory}: ${text}`, { cause });
+  const denied = /permission denied|read-only|not a directory/i.test(text);
   if (!denied && (code === 'LEVEL_LOCKED' || /lock/i.test(text))) {
     return new BitacoraError('directory-locked', `${directory} is used by another process`, { cause });
   }

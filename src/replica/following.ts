@@ -18,6 +18,7 @@ import type {
   Millis,
   Offset,
   Partition,
+  PartitionBounds,
   SkippedRecord,
   Store,
   Subscription,
@@ -69,6 +70,7 @@ export class Following {
   #cancelAsk: () => void = () => undefined;
   #cancelCheck: (() => void) | undefined;
   #genesisProposed = false;
+  #wasCaughtUp = false;
   #notedAt: number;
 
   static async begin(options: FollowingOptions): Promise<Following> {
@@ -172,7 +174,9 @@ export class Following {
     const askedAt = clock.monotonic();
     let there = false;
     try {
-      there = this.progress.answered(await log.bounds(), jumps, askedAt);
+      const bounds = await log.bounds();
+      if (this.#awayTooLong(bounds)) return;
+      there = this.progress.answered(bounds, jumps, askedAt);
     } catch (error) {
       logger.debug({ event: 'log.ends', code: codeOf(error) }, 'the log does not tell its ends');
     } finally {
@@ -186,7 +190,23 @@ export class Following {
     else this.#cancelAsk = clock.after(askEveryMs, () => void this.#ask());
   }
 
+  /**
+   * A node that was cut off or suspended for most of the time for which the log keeps tombstones may have missed one that is gone since.
+   * At a start, same-log.ts looks for it.
+   */
+  #awayTooLong(bounds: readonly PartitionBounds[]): boolean {
+    const { log } = this.#options;
+    const { lagMs, applied } = this.progress;
+    if (!this.#wasCaughtUp || lagMs <= 0.8 * log.identity.deleteRetentionMs) return false;
+    const partition = bounds.findIndex(({ next }, each) => next > (applied[each] as Offset));
+    if (partition < 0) return false;
+    const detail = `partition ${partition} was not followed for ${lagMs} ms, longer than the log keeps tombstones for certain`;
+    this.end(new BitacoraError('log-changed', detail));
+    return true;
+  }
+
   #caughtUp(): void {
+    this.#wasCaughtUp = true;
     const { applied, records } = this.progress;
     this.#options.caughtUp();
     this.#options.logger.info({ event: 'node.ready', applied, records, entries: this.#entries }, 'caught up with the log');

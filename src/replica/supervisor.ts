@@ -219,8 +219,6 @@ export class Supervisor {
         return;
       case 'topic-unusable':
       case 'option-invalid':
-      case 'directory-locked':
-      case 'directory-unusable':
       case 'dependency-missing':
         throw error;
       default:
@@ -250,7 +248,15 @@ export class Supervisor {
 
   async #rebuild(reason: string): Promise<void> {
     await this.#closeStore();
-    await this.#options.setStoreAside(reason);
+    try {
+      await this.#options.setStoreAside(reason);
+    } catch (error) {
+      // The next attempt finds the store as it was, and tries again.
+      this.#options.logger.error(
+        { event: 'store.set-aside.failed', reason: (error as Error).message },
+        'the local database cannot be moved away',
+      );
+    }
   }
 
   async #openStore(): Promise<Store> {

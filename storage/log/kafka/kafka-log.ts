@@ -123,6 +123,7 @@ class KafkaLog implements Log {
       {
         topic: this.identity.topic,
         partitions: this.identity.partitions,
+        largestBatchBytes: Math.max(1_048_588, this.#options.recordBytes + recordOverhead),
         newGroupId: () => this.#newGroupId(),
         newClient: () => kafkaClient(this.#options.connection, this.#options.logger, 2),
         ends: async () => (await this.bounds()).map((bounds) => bounds.next),

@@ -45,6 +45,9 @@ interface Batch {
   trying: boolean;
 }
 
+/** Far above what a request and its one repetition may take. */
+const sendLimitMs = 60_000;
+
 /** The broker has refused the batch as it stands and kept nothing of it. */
 const refusals = new Set([
   'MESSAGE_TOO_LARGE',
@@ -53,14 +56,12 @@ const refusals = new Set([
   'INVALID_TIMESTAMP',
   'UNSUPPORTED_FOR_MESSAGE_FORMAT',
 ]);
-/** The broker has kept nothing, and may take the same batch later. */
-const notYet = new Set([
-  'NOT_ENOUGH_REPLICAS',
-  'NOT_LEADER_FOR_PARTITION',
-  'LEADER_NOT_AVAILABLE',
-  'UNKNOWN_TOPIC_OR_PARTITION',
-  'KAFKA_STORAGE_ERROR',
-]);
+/**
+ * Answers that prove that the broker kept nothing: they come before the append, and from nothing but a produce request. Others look the same
+ * and prove nothing: `NOT_LEADER_FOR_PARTITION` and its like may also come after the append, or from kafkajs's question for metadata, which
+ * it asks when a connection was lost and whose failure then hides the loss.
+ */
+const provesNothingKept = new Set([...refusals, 'NOT_ENOUGH_REPLICAS']);
 const forbidden = new Set(['TOPIC_AUTHORIZATION_FAILED', 'CLUSTER_AUTHORIZATION_FAILED', 'POLICY_VIOLATION']);
 /** The broker and this producer no longer agree on what was written: only a new producer can go on. */
 const fatal = new Set(['OUT_OF_ORDER_SEQUENCE_NUMBER', 'DUPLICATE_SEQUENCE_NUMBER', 'INVALID_PRODUCER_EPOCH', 'UNKNOWN_PRODUCER_ID']);
@@ -76,6 +77,8 @@ export class PartitionWriter {
   #producer: { readonly client: Client; readonly producer: Producer } | undefined;
   #queue: Pending[] = [];
   #queuedBytes = 0;
+  /** Records of the next batch at most: fewer after a refusal, twice as many after each success. */
+  #mostRecords: number;
   #batch: Batch | undefined;
   #running: Promise<void> | undefined;
 
@@ -91,6 +94,7 @@ export class PartitionWriter {
     this.#topic = options.topic;
     this.#partition = options.partition;
     this.#limits = options.limits;
+    this.#mostRecords = options.limits.batchRecords;
     this.#logger = options.logger;
     this.#newClient = options.newClient;
     this.#outcome = options.outcome;
@@ -128,7 +132,9 @@ export class PartitionWriter {
     for (const pending of this.#queue.splice(0)) settle(pending, new BitacoraError('closed', 'the log is closed'));
     this.#queuedBytes = 0;
     const batch = this.#batch;
-    if (batch !== undefined) for (const pending of batch.pending) settle(pending, batch.sent ? unknown('the log was closed') : notSent());
+    // An attempt under way may still send, until its producer is cut.
+    const certain = batch === undefined || (!batch.sent && !batch.trying);
+    for (const pending of batch?.pending ?? []) settle(pending, certain ? notSent() : unknown('the log was closed'));
     await this.#discard(limitMs);
   }
 
@@ -166,7 +172,7 @@ export class PartitionWriter {
     let bytes = 0;
     let count = 0;
     for (const pending of this.#queue) {
-      if (count > 0 && (bytes + pending.bytes > this.#limits.batchBytes || count >= this.#limits.batchRecords)) break;
+      if (count > 0 && (bytes + pending.bytes > this.#limits.batchBytes || count >= this.#mostRecords)) break;
       bytes += pending.bytes;
       count++;
     }
@@ -185,6 +191,7 @@ export class PartitionWriter {
         batch.writes = 0;
         const base = await this.#attempt(batch);
         this.#outcome(true);
+        this.#mostRecords = Math.min(this.#limits.batchRecords, this.#mostRecords * 2);
         batch.pending.forEach((pending, i) => {
           settle(pending, { partition: this.#partition, offset: (base + i) as Offset });
         });
@@ -193,8 +200,7 @@ export class PartitionWriter {
         batch.trying = false;
         const type = protocolError(error);
         // kafkajs may have tried twice in one attempt, and tells only the last answer: it proves nothing about the first.
-        if (batch.writes === 1 && type !== undefined && (notYet.has(type) || refusals.has(type) || forbidden.has(type)))
-          batch.sent = sentBefore;
+        if (batch.writes === 1 && type !== undefined && provesNothingKept.has(type)) batch.sent = sentBefore;
         if (await this.#failed(batch, error, performance.now() - began)) return;
       }
       // Nobody waits for a record that has not left: it goes, and with the last of them the batch.
@@ -207,27 +213,39 @@ export class PartitionWriter {
   async #attempt(batch: Batch): Promise<number> {
     const { producer } = await this.#ensureProducer();
     if (this.#stop.signal.aborted) throw new BitacoraError('closed', 'the log is closed');
-    const answers = await producer.send({
-      topic: this.#topic,
-      acks: -1,
-      timeout: 4_000,
-      messages: batch.pending.map(({ record }) => ({
-        partition: this.#partition,
-        key: buffer(record.key),
-        value: record.value && buffer(record.value),
-        headers: Object.fromEntries(Object.entries(record.headers).map(([name, value]) => [name, buffer(value)])),
-      })),
-    });
+    const answers = await this.#within(
+      producer.send({
+        topic: this.#topic,
+        acks: -1,
+        timeout: 4_000,
+        messages: batch.pending.map(({ record }) => ({
+          partition: this.#partition,
+          key: buffer(record.key),
+          value: record.value && buffer(record.value),
+          headers: Object.fromEntries(Object.entries(record.headers).map(([name, value]) => [name, buffer(value)])),
+        })),
+      }),
+      batch,
+    );
     const base = Number(answers[0]?.baseOffset);
     // A broker answers -1 for a duplicate it can no longer place.
     if (!Number.isSafeInteger(base) || base < 0) throw new BitacoraError('unknown-outcome', 'the log gave no position');
     return base;
   }
 
+  /** kafkajs has limits of its own, and has been seen to miss them. What it does after this one nobody knows: the batch counts as sent. */
+  async #within<T>(sending: Promise<T>, batch: Batch): Promise<T> {
+    if (!(await atMost(sendLimitMs, sending))) {
+      batch.sent = true;
+      throw new BitacoraError('unknown-outcome', `the client gave no answer in ${sendLimitMs} ms`);
+    }
+    return sending;
+  }
+
   /** True: the batch is over. False: try it again. */
   async #failed(batch: Batch, error: unknown, spentMs: number): Promise<boolean> {
     const type = protocolError(error);
-    this.#outcome(false);
+    this.#outcome(type !== undefined && refusals.has(type));
     const fields = {
       event: 'log.append.retry',
       partition: this.#partition,
@@ -236,15 +254,17 @@ export class PartitionWriter {
       error: messageOf(error),
     };
     this.#logger.debug(fields, 'an append was not answered well');
-    if (type !== undefined && refusals.has(type)) {
-      await this.#refused(batch, type);
+    if (type !== undefined && refusals.has(type) && !batch.sent) {
+      this.#refused(batch, type);
       return true;
     }
-    if (type !== undefined && forbidden.has(type)) {
+    if (type !== undefined && forbidden.has(type) && !batch.sent) {
       for (const pending of batch.pending) settle(pending, new BitacoraError('log-unavailable', `the broker refuses writes: ${type}`));
       return true;
     }
-    const over = (type !== undefined && fatal.has(type)) || (error instanceof BitacoraError && error.code === 'unknown-outcome');
+    // From here on a batch that is left behind takes its producer with it: the next batch would get its sequence number.
+    const answered = type !== undefined && (refusals.has(type) || forbidden.has(type) || fatal.has(type));
+    const over = answered || (error instanceof BitacoraError && error.code === 'unknown-outcome');
     if (over || spentMs > this.#limits.giveUpMs) {
       this.#logger.error({ ...fields, event: 'log.append.given-up' }, 'a batch was given up; its outcome is unknown');
       for (const pending of batch.pending) settle(pending, batch.sent ? unknown(messageOf(error)) : notSent());
@@ -255,18 +275,20 @@ export class PartitionWriter {
     return false;
   }
 
-  /** One bad record fails its whole batch, so the batch is halved until the bad one stands alone. Nothing of it was kept. */
-  async #refused(batch: Batch, type: string): Promise<void> {
-    if (batch.pending.length <= 1) {
-      const code = type === 'MESSAGE_TOO_LARGE' || type === 'RECORD_LIST_TOO_LARGE' ? 'value-too-large' : 'log-unavailable';
-      for (const pending of batch.pending) settle(pending, new BitacoraError(code, `the broker refuses the record: ${type}`));
+  /**
+   * One bad record fails its whole batch, of which nothing was kept. It goes back to the head of the queue and comes in halves, until the
+   * bad record stands alone.
+   */
+  #refused(batch: Batch, type: string): void {
+    if (batch.pending.length > 1) {
+      this.#mostRecords = Math.floor(batch.pending.length / 2);
+      for (const pending of batch.pending) this.#queuedBytes += pending.bytes;
+      this.#queue.unshift(...batch.pending);
+      batch.pending = [];
       return;
     }
-    const middle = Math.ceil(batch.pending.length / 2);
-    for (const half of [batch.pending.slice(0, middle), batch.pending.slice(middle)]) {
-      this.#batch = { pending: half, sent: false, writes: 0, trying: false };
-      await this.#write(this.#batch);
-    }
+    const code = type === 'MESSAGE_TOO_LARGE' || type === 'RECORD_LIST_TOO_LARGE' ? 'value-too-large' : 'log-unavailable';
+    for (const pending of batch.pending) settle(pending, new BitacoraError(code, `the broker refuses the record: ${type}`));
   }
 
   async #ensureProducer(): Promise<{ client: Client; producer: Producer }> {

@@ -19,6 +19,8 @@ export interface ReaderOptions {
   /** A group id that was never used before. */
   readonly newGroupId: () => string;
   readonly newClient: () => Client;
+  /** The largest batch that a partition may hold. */
+  readonly largestBatchBytes: number;
   readonly ends: () => Promise<readonly Offset[]>;
   readonly logger: Logger;
   /** Told when the consumer works and when it does not. */
@@ -28,6 +30,9 @@ export interface ReaderOptions {
 const fetchWaitMs = 500;
 /** Small enough that what one fetch decodes into dies young: with 8 MiB a restore needed 200 MB more and was no faster. */
 const fetchBytes = 2 * 1024 * 1024;
+const smallestShareBytes = 128 * 1024;
+/** A batch above its share comes only when the partitions before it have nothing; one that waits this long while others move gets more. */
+const starvedAfterMs = 3_000;
 const watchEveryMs = 1_000;
 /** Nothing at all from the consumer for this long, though the log has more: it is rebuilt. Longer than a broker's ordinary pause. */
 const deadAfterMs = 20_000;
@@ -64,6 +69,12 @@ export class Reader {
   #consumer: { readonly consumer: Consumer; readonly client: Client; readonly dead: () => void } | undefined;
   /** How often in a row the log told an end below what was read from it. */
   #shorter = 0;
+  /** By partition, how often in a row records came from before its position. */
+  readonly #setbacks: number[] = [];
+  /** Joins after which the landmark's search did not move. */
+  #lostSearches = 0;
+  /** Share of a fetch that each partition gets, bytes. */
+  #shareBytes: number;
   #landmarkSought = false;
   /** From where the landmark is still looked for, and since when this has not moved. */
   #landmarkFrom = 0;
@@ -81,6 +92,7 @@ export class Reader {
     this.#subscribe = subscribe;
     this.#subscriber = subscriber;
     this.#positions = [...subscribe.from];
+    this.#shareBytes = Math.max(smallestShareBytes, Math.floor(fetchBytes / options.partitions));
     this.#delivering = this.#positions.map(() => Promise.resolve());
     this.#moved = this.#positions.map(() => performance.now());
   }
@@ -137,9 +149,9 @@ export class Reader {
       heartbeatInterval: 3_000,
       maxWaitTimeInMs: fetchWaitMs,
       minBytes: 1,
-      maxBytes: fetchBytes,
       // A fair share for each: kafkajs asks in the same order every time, and a broker stops filling the answer at `maxBytes`.
-      maxBytesPerPartition: Math.max(256 * 1024, Math.floor(fetchBytes / this.#options.partitions)),
+      maxBytes: this.#shareBytes * this.#options.partitions,
+      maxBytesPerPartition: this.#shareBytes,
       retry: { retries: 2, initialRetryTime: 100, maxRetryTime: 1_000, restartOnFailure: async () => false },
     });
     let died: (why: string) => void = () => undefined;
@@ -229,28 +241,40 @@ export class Reader {
     }
     const first = this.#positions[partition] as Offset;
     const earliest = Number(messages[0]?.offset);
-    if (earliest < first) {
-      // kafkajs answers an offset out of range by going to the beginning, in silence.
-      this.#end(new BitacoraError('log-changed', `partition ${partition} jumped back from ${first} to ${earliest}`));
-      return undefined;
-    }
+    if (earliest < first) return this.#setBack(partition, first, earliest);
+    this.#setbacks[partition] = 0;
     const lastRaw = raw.at(-1) as RawMessage;
     const context = lastRaw.batchContext;
     const last = Math.max(Number(lastRaw.offset), context === undefined ? 0 : Number(context.firstOffset) + context.lastOffsetDelta);
-    let seen = 0;
-    for (const message of raw) if (Number(message.offset) >= first) seen++;
+    // A batch may begin before what was asked for, and its offsets ascend.
+    let before = 0;
+    while (before < raw.length && Number(raw[before]?.offset) < first) before++;
+    const seen = raw.length - before;
     const batch: LogBatch = {
       partition,
       first,
       next: (last + 1) as Offset,
       end: Math.max(end, last + 1) as Offset,
       jumped: seen < last + 1 - first,
-      records: messages.map(toRecord),
+      records: toRecords(messages),
     };
     this.#positions[partition] = batch.next;
     this.#moved[partition] = performance.now();
     await this.#deliver(batch);
     return last;
+  }
+
+  /**
+   * Records from before the position: kafkajs answers an offset out of range by going to the beginning, in silence; but after a change of
+   * leader it may also bring a stretch twice. Sought again, the second is over; the first comes again, and means another log.
+   */
+  #setBack(partition: Partition, first: Offset, earliest: number): undefined {
+    this.#setbacks[partition] = (this.#setbacks[partition] ?? 0) + 1;
+    if (this.#setbacks[partition] >= verdicts) {
+      this.#end(new BitacoraError('log-changed', `partition ${partition} jumped back from ${first} to ${earliest}`));
+      return;
+    }
+    this.#consumer?.consumer.seek({ topic: this.#options.topic, partition, offset: String(first) });
   }
 
   /** A stretch with nothing to serve: control records, or what compaction left. */
@@ -298,6 +322,7 @@ export class Reader {
       }
       if (verdict === true) {
         this.#landmarkSought = false;
+        this.#lostSearches = 0;
         consumer.seek({ topic, partition, offset: String(this.#positions[partition]) });
         consumer.resume([{ topic, partitions: this.#positions.map((_, each) => each) }]);
         return;
@@ -327,6 +352,7 @@ export class Reader {
       });
       if (this.#closed) return;
       if (behind.length > 0 && now - this.#heard > deadAfterMs) this.#consumer?.dead();
+      this.#feedStarved(behind, now);
       await this.#stepOverEmpty(behind, now);
       this.#landmarkOverdue(ends, soughtTo, now);
       await this.#commit();
@@ -335,6 +361,20 @@ export class Reader {
     } finally {
       this.#watching = false;
     }
+  }
+
+  /** Makes the shares large enough for the largest batch, once, when a partition stands still though others move. */
+  #feedStarved(behind: readonly number[], now: number): void {
+    if (this.#shareBytes >= this.#options.largestBatchBytes || this.#landmarkSought) return;
+    const starved = behind.some((partition) => now - (this.#moved[partition] as number) > starvedAfterMs);
+    const others = this.#moved.some((moved, partition) => now - moved < watchEveryMs && behind.includes(partition));
+    if (!starved || !others) return;
+    this.#shareBytes = this.#options.largestBatchBytes;
+    this.#options.logger.info(
+      { event: 'log.reader.share', bytes: this.#shareBytes },
+      'large records: every partition gets a larger share of a fetch',
+    );
+    this.#consumer?.dead();
   }
 
   #judgeEnds(read: readonly Offset[], ends: readonly Offset[]): void {
@@ -375,6 +415,12 @@ export class Reader {
     if (!this.#landmarkSought || landmark === undefined) return;
     const end = ends[landmark.partition] as Offset;
     const stuck = now - this.#landmarkSince > deadAfterMs / 2 && now - this.#heard < 2 * watchEveryMs;
+    if (stuck && ++this.#lostSearches < verdicts) {
+      // The partition's leader may be away and kafkajs not know it; a new consumer asks anew.
+      this.#landmarkSince = now;
+      this.#consumer?.dead();
+      return;
+    }
     if (soughtTo >= end || stuck) {
       this.#end(new BitacoraError('log-changed', `the topic ${this.#options.topic} no longer holds its genesis record`));
     }
@@ -406,10 +452,23 @@ async function waitUntil(holds: () => boolean, limitMs: number): Promise<void> {
   while (!holds() && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
-function toRecord(message: RawMessage): LogRecord {
+/** With log-append time all messages of a record batch share one string for it, which is read once. */
+function toRecords(messages: readonly RawMessage[]): LogRecord[] {
+  let timestamp = '';
+  let time = 0;
+  return messages.map((message) => {
+    if (message.timestamp !== timestamp) {
+      timestamp = message.timestamp;
+      time = Number(timestamp);
+    }
+    return toRecord(message, time);
+  });
+}
+
+function toRecord(message: RawMessage, time = Number(message.timestamp)): LogRecord {
   return {
     offset: Number(message.offset) as Offset,
-    time: Number(message.timestamp) as Millis,
+    time: time as Millis,
     key: message.key,
     value: message.value,
     headers: toHeaders(message.headers),

@@ -1,0 +1,106 @@
+/** What a partition's writer tells its callers when kafkajs tells half the truth: acknowledged, certainly not written, or unknown. */
+import { expect, test } from 'vitest';
+import { codeOf } from '../../src/core/errors.ts';
+import type { Partition } from '../../src/ports.ts';
+import type { Client, SocketWatch } from '../../storage/log/kafka/client.ts';
+import { PartitionWriter } from '../../storage/log/kafka/partition-writer.ts';
+import { newRecord } from '../contract/log-harness.ts';
+import { silentLogger } from '../contract/silent-logger.ts';
+
+type Send = (values: readonly string[], produced: () => void) => Promise<number>;
+
+/** A writer on clients whose `send` the test plays. */
+function openWriter(send: Send) {
+  const counts = { clients: 0 };
+  const newClient = (watch: SocketWatch): Client => {
+    counts.clients++;
+    const producer = {
+      connect: async () => undefined,
+      disconnect: async () => undefined,
+      send: async ({ messages }: { messages: readonly { value: Buffer }[] }) => {
+        const values = messages.map(({ value }) => value.toString());
+        return [{ baseOffset: String(await send(values, () => watch.produced())) }];
+      },
+    };
+    return { kafka: { producer: () => producer }, cut: () => undefined } as unknown as Client;
+  };
+  const limits = { batchBytes: 10_000, batchRecords: 100, queueRecords: 100, queueBytes: 100_000, giveUpMs: 60_000 };
+  const outcome = () => undefined;
+  const writer = new PartitionWriter({ topic: 't', partition: 0 as Partition, limits, logger: silentLogger, newClient, outcome });
+  return { writer, counts };
+}
+
+const brokerSays = (type: string): Error => Object.assign(new Error(type), { name: 'KafkaJSProtocolError', type });
+const outcomeOf = (work: Promise<{ offset: number }>): Promise<number | string> =>
+  work.then(
+    ({ offset }) => offset,
+    (error) => codeOf(error),
+  );
+
+test('a lost answer that hides behind a failed question for metadata stays unknown, and the same batch is sent again', async () => {
+  const sent: string[][] = [];
+  let down = true;
+  const { writer } = openWriter(async (values, produced) => {
+    sent.push([...values]);
+    produced();
+    if (down) throw brokerSays('LEADER_NOT_AVAILABLE');
+    return sent.length === 0 ? 0 : values[0] === 'a' ? 0 : 1;
+  });
+  const a = outcomeOf(writer.append(newRecord('k', 'a'), AbortSignal.timeout(200)));
+  const b = outcomeOf(writer.append(newRecord('k', 'b'), AbortSignal.timeout(10_000)));
+  expect(await a).toBe('unknown-outcome');
+  down = false;
+  expect(await b).toBe(1);
+  // Never a batch in the place of one that may be stored: the broker would take it for a duplicate.
+  expect(sent.slice(0, -1).every(([first]) => first === 'a')).toBe(true);
+  await writer.close(100);
+});
+
+test.each(['TOPIC_AUTHORIZATION_FAILED', 'MESSAGE_TOO_LARGE', 'OUT_OF_ORDER_SEQUENCE_NUMBER'])(
+  'a batch that may be stored is unknown when it is answered with %s, and takes its producer with it',
+  async (type) => {
+    let attempt = 0;
+    const { writer, counts } = openWriter(async (_values, produced) => {
+      produced();
+      attempt++;
+      if (attempt === 1) throw new Error('the connection was lost');
+      if (attempt === 2) throw brokerSays(type);
+      return 7;
+    });
+    expect(await outcomeOf(writer.append(newRecord('k', 'a')))).toBe('unknown-outcome');
+    expect(await outcomeOf(writer.append(newRecord('k', 'b')))).toBe(7);
+    expect(counts.clients).toBe(2);
+    await writer.close(100);
+  },
+);
+
+test('one bad record does not harm the others, and their order stays', async () => {
+  const stored: string[] = [];
+  const { writer } = openWriter(async (values, produced) => {
+    produced();
+    if (values.includes('bad')) throw brokerSays('INVALID_RECORD');
+    stored.push(...values);
+    return stored.length - values.length;
+  });
+  const values = ['a', 'b', 'c', 'bad', 'd', 'e', 'f', 'g', 'h'];
+  const outcomes = await Promise.all(values.map((value) => outcomeOf(writer.append(newRecord('k', value)))));
+  expect(outcomes).toEqual([0, 1, 2, 'log-unavailable', 3, 4, 5, 6, 7]);
+  expect(stored).toEqual(values.filter((value) => value !== 'bad'));
+  await writer.close(100);
+});
+
+test.each(['deadline', 'close'])('everyone of a batch that is being refused has his answer at the %s', async (end) => {
+  const { writer } = openWriter(async (values, produced) => {
+    produced();
+    if (values.length > 1) throw brokerSays('INVALID_RECORD');
+    throw brokerSays('NOT_ENOUGH_REPLICAS');
+  });
+  const stop = new AbortController();
+  const outcomes = Array.from({ length: 8 }, (_, i) => outcomeOf(writer.append(newRecord('k', `${i}`), stop.signal)));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  if (end === 'deadline') stop.abort();
+  else await writer.close(100);
+  const codes = await Promise.all(outcomes);
+  expect(codes.every((code) => code === 'log-unavailable' || code === 'closed' || code === 'unknown-outcome')).toBe(true);
+  await writer.close(100);
+});
