@@ -1,5 +1,6 @@
 /** `bitacora serve`: a node from its settings until a signal ends it. */
 import { codeOf } from '../core/errors.ts';
+import type { Logger } from '../ports.ts';
 import { startNode } from './compose.ts';
 import { configOf } from './config/config.ts';
 import { serveHelp } from './config/help.ts';
@@ -15,6 +16,7 @@ export async function serve(argv: readonly string[]): Promise<number> {
   }
   const config = configOf(loadSettings(argv, process.env));
   const logger = createLogger(config.logLevel, config.logFormat);
+  takeWarnings(logger);
   let fatal: (error: Error) => void = () => undefined;
   const failed = new Promise<Error>((resolve) => {
     fatal = resolve;
@@ -34,6 +36,19 @@ export async function serve(argv: readonly string[]): Promise<number> {
   await node.stop();
   if (typeof why === 'string') return 0;
   throw why;
+}
+
+/**
+ * Node's warnings become lines of our log. kafkajs asks for a timer in the past at every request, which Node 24 warns of and every Node
+ * takes for "at once".
+ */
+function takeWarnings(logger: Logger): void {
+  process.removeAllListeners('warning');
+  process.on('warning', (warning) => {
+    const fields = { event: 'node.warning', name: warning.name, reason: warning.message };
+    if (warning.name === 'TimeoutNegativeWarning') logger.debug(fields, 'a timer in the past');
+    else logger.warn(fields, 'Node warns');
+  });
 }
 
 /** The first SIGTERM or SIGINT; the second ends the process at once, as a shell would say it. */
