@@ -78,10 +78,16 @@ export function step(
   rules: Rules,
 ): Step {
   const entries = new Map<string, Entry | undefined>();
-  const writers = new Map<string, WriterMark>();
+  const writers = new Map<string, { sequence: number; time: Millis }>();
   const skipped: Skip[] = [];
   const applied = new Map<string, number>();
   let logTime = before;
+  // The writer of the record before, who is nearly always the next one's too, with the mark before this run and the one in `writers`.
+  let writer = '';
+  let old: WriterMark | undefined;
+  let mark: { sequence: number; time: Millis } | undefined;
+  let operation: string | undefined;
+  let count = 0;
   for (let i = 0; i < records.length; i++) {
     const record = records[i] as LogRecord;
     const decoded = run[i] as Decoded | UnreadableReason;
@@ -92,15 +98,36 @@ export function step(
     }
     const key = decoded.key;
     const held = entries.has(key) ? entries.get(key) : current.get(key);
-    const mark = decoded.writer === '' ? undefined : (writers.get(decoded.writer) ?? marks.get(decoded.writer));
-    const duplicate = mark !== undefined && decoded.sequence <= mark.sequence && record.time - mark.time <= rules.compactionLagMs / 2;
-    if (decoded.writer !== '' && !duplicate) writers.set(decoded.writer, { sequence: decoded.sequence, time: record.time });
+    if (decoded.writer !== writer) {
+      writer = decoded.writer;
+      old = writer === '' ? undefined : marks.get(writer);
+      mark = writer === '' ? undefined : writers.get(writer);
+    }
+    const duplicate = isDuplicate(record, decoded.sequence, mark ?? old, rules);
+    if (mark !== undefined && !duplicate) {
+      mark.sequence = decoded.sequence;
+      mark.time = record.time;
+    } else if (writer !== '' && !duplicate) {
+      mark = { sequence: decoded.sequence, time: record.time };
+      writers.set(writer, mark);
+    }
     entries.set(key, next(record, decoded, held, duplicate, rules));
-    applied.set(decoded.operation, (applied.get(decoded.operation) ?? 0) + 1);
+    if (decoded.operation !== operation) {
+      if (operation !== undefined) applied.set(operation, (applied.get(operation) ?? 0) + count);
+      operation = decoded.operation;
+      count = 0;
+    }
+    count++;
   }
+  if (operation !== undefined) applied.set(operation, (applied.get(operation) ?? 0) + count);
   let added = 0;
   for (const [key, entry] of entries) added += (entry === undefined ? 0 : 1) - (current.has(key) ? 1 : 0);
   return { entries, added, writers, skipped, logTime, applied };
+}
+
+/** The writer has written this before: its sequence number is not above the mark, and that is not long ago. */
+function isDuplicate(record: LogRecord, sequence: number, mark: WriterMark | undefined, rules: Rules): boolean {
+  return mark !== undefined && sequence <= mark.sequence && record.time - mark.time <= rules.compactionLagMs / 2;
 }
 
 function next(record: LogRecord, decoded: Decoded, held: Entry | undefined, duplicate: boolean, rules: Rules): Entry | undefined {

@@ -102,7 +102,7 @@ function decodeOurs(key: string, record: LogRecord, headers: Headers): Decoded |
   if (record.value === null && (operation === 'conditional-put' || op === 's')) return 'value-missing';
   const by = ascii(headers, 'by');
   const cut = by.lastIndexOf('/');
-  const sequence = by === '' ? 0 : integer(by.slice(cut + 1));
+  const sequence = by === '' ? 0 : integer(by, cut + 1);
   const expires = Object.hasOwn(headers, 'exp') ? integer(ascii(headers, 'exp')) : 0;
   if (sequence === undefined || expires === undefined || (by !== '' && cut < 1)) return 'bad-header';
   const condition = operation === 'conditional-put' || operation === 'conditional-delete' ? conditionOf(headers) : undefined;
@@ -157,14 +157,23 @@ function text(headers: Headers, name: string): string {
   return value === undefined ? '' : looseTextOf(value);
 }
 
-/** A header named `__proto__` may have given the object other ancestors: what they have is no header. */
+/**
+ * A header named `__proto__` may have given the object other ancestors: what they have is no header. And asking first is fast: kafkajs's
+ * objects have a hidden class each, for which reading what is not there takes ten times as long.
+ */
 function own(headers: Headers, name: string): Uint8Array | undefined {
   return Object.hasOwn(headers, name) ? headers[name] : undefined;
 }
 
-function integer(text: string): number | undefined {
-  if (!/^\d{1,16}$/.test(text)) return undefined;
-  const value = Number(text);
+/** The whole of `text` from a place on, 1 to 16 digits. In a loop, as it is read for each record. */
+function integer(text: string, from = 0): number | undefined {
+  if (text.length <= from || text.length > from + 16) return undefined;
+  let value = 0;
+  for (let i = from; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - 48;
+    if (digit < 0 || digit > 9) return undefined;
+    value = value * 10 + digit;
+  }
   return Number.isSafeInteger(value) ? value : undefined;
 }
 

@@ -67,14 +67,19 @@ export class EntryCache {
    * is at the returned place, `discard` gives it up, and one of them must be called. -1: it is too large to hold.
    */
   stage(key: string, entry: Entry): number {
-    const bound = ROW_HEADER_BYTES + 2 * key.length + bodyBound(entry);
-    if (bound > this.#maxBytes / 8 || key.length > MAX_KEY_LENGTH) return -1;
-    const segment = this.#segmentFor(bound);
+    const segment = this.#segmentForRow(key, bodyBound(entry));
+    if (segment === undefined) return -1;
     const body = segment.writeKey(key);
-    const start = segment.append(body, writeBody(segment.buffer, body, 0, entry));
-    if (segment.single) this.#order.push(segment.slot);
-    if (this.#overfull) this.#makeRoom();
-    return placeOf(segment, start);
+    return this.#staged(segment, body, writeBody(segment.buffer, body, 0, entry));
+  }
+
+  /** As `stage`, of an entry that has already been encoded. */
+  stageBody(key: string, encoded: Uint8Array): number {
+    const segment = this.#segmentForRow(key, encoded.length);
+    if (segment === undefined) return -1;
+    const body = segment.writeKey(key);
+    segment.buffer.set(encoded, body);
+    return this.#staged(segment, body, body + encoded.length);
   }
 
   /** Shows what was staged for `key`; -1: nothing is known of it any more. */
@@ -95,6 +100,19 @@ export class EntryCache {
 
   #segmentOf(place: number): Segment {
     return this.#segments[(place / SLOT_PLACES) | 0]!;
+  }
+
+  /** Where a row can be appended; undefined: it is too large to hold. */
+  #segmentForRow(key: string, bodyBytes: number): Segment | undefined {
+    const bound = ROW_HEADER_BYTES + 2 * key.length + bodyBytes;
+    return bound > this.#maxBytes / 8 || key.length > MAX_KEY_LENGTH ? undefined : this.#segmentFor(bound);
+  }
+
+  #staged(segment: Segment, body: number, end: number): number {
+    const start = segment.append(body, end);
+    if (segment.single) this.#order.push(segment.slot);
+    if (this.#overfull) this.#makeRoom();
+    return placeOf(segment, start);
   }
 
   /** Where a row of up to `bound` bytes can be appended; a large one gets a segment of its own. */
@@ -154,7 +172,7 @@ export class EntryCache {
     let moved = false;
     for (let start = 0; start < segment.used; start += segment.extent(start)) {
       if (segment.isDead(start)) continue;
-      const hash = hashOf(segment.key(start));
+      const hash = segment.hash(start);
       const part = this.#table.part(hash);
       if (!segment.single && (all || (read && segment.wasRead(start)))) {
         const target = this.#segmentFor(segment.extent(start));

@@ -2,12 +2,13 @@
  * A bounded hashmap over any store: most reads are answered from memory, the rest are loaded on demand.
  *
  * The copying of values: an entry's value may be a view of Kafka's fetch buffer, which it would keep alive. The store beneath encodes it
- * into its own batch, and the hashmap copies it once, into the cache, when the batch is written (and once more out of it for each reader,
- * who may keep it). Nothing here holds on to an entry that was handed to `write`.
+ * into its own batch, and the hashmap copies what was encoded, once, into the cache (and once more out of it for each reader, who may keep
+ * it). Nothing here holds on to an entry that was handed to `write`.
  */
 import { BitacoraError } from '../../src/core/errors.ts';
 import type { Checkpoint, Entry, Partition, Store, StoreBatch, StoreIdentity, WriterMark } from '../../src/ports.ts';
 import { EntryCache } from './entry-cache.ts';
+import type { BodyTaker } from './level-batch.ts';
 
 /** A store with memory, and how much it uses. */
 export interface HashmapStore extends Store {
@@ -17,13 +18,21 @@ export interface HashmapStore extends Store {
   readonly memoryEntries: number;
 }
 
+/** What a store may offer to the hashmap above it, so that work that it does anyway is not done twice. */
+export interface StoreBeneath extends Store {
+  /** True: there is certainly no entry, in memory neither. */
+  lacks?(key: string): boolean;
+  /** As `write`; `taker` is shown all entries of the batch, in order, before this returns its promise. */
+  writeShowing?(batch: StoreBatch, taker: BodyTaker | undefined): Promise<void>;
+}
+
 /** Puts a hashmap of at most `maxBytes` over `store`, which from then on belongs to it. 0: nothing is kept in memory. */
 export function withHashmap(store: Store, maxBytes: number): HashmapStore {
   return new Hashmap(store, maxBytes);
 }
 
 class Hashmap implements HashmapStore {
-  readonly #store: Store;
+  readonly #store: StoreBeneath;
   /** Undefined once closed. */
   #cache: EntryCache | undefined;
   /**
@@ -32,7 +41,7 @@ class Hashmap implements HashmapStore {
    */
   readonly #loads = new Map<string, Promise<Entry | undefined>>();
 
-  constructor(store: Store, maxBytes: number) {
+  constructor(store: StoreBeneath, maxBytes: number) {
     this.#store = store;
     this.#cache = new EntryCache(maxBytes);
   }
@@ -68,28 +77,29 @@ class Hashmap implements HashmapStore {
 
   /** Does not fill the memory: who asks for many is about to write them. */
   async load(keys: readonly string[]): Promise<readonly (Entry | undefined)[]> {
-    const entries: (Entry | undefined)[] = [];
+    const store = this.#store;
+    const entries = new Array<Entry | undefined>(keys.length).fill(undefined);
     const missing: string[] = [];
-    for (const key of keys) {
-      const held = this.peek(key);
-      entries.push(held);
-      if (held === undefined) missing.push(key);
+    const places: number[] = [];
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i]!;
+      if (store.lacks?.(key)) continue;
+      entries[i] = this.peek(key);
+      if (entries[i] !== undefined) continue;
+      missing.push(key);
+      places.push(i);
     }
-    const loaded = await this.#store.load(missing);
-    for (let i = 0, next = 0; next < loaded.length; i++) {
-      if (entries[i] === undefined) entries[i] = loaded[next++];
-    }
+    const loaded = await store.load(missing);
+    for (let i = 0; i < places.length; i++) entries[places[i]!] = loaded[i];
     return entries;
   }
 
-  /** The memory changes when the batch is written, and not at all when it is not; but the copying is done while the store is at it. */
+  /** The memory changes when the batch is written, and not at all when it is not; but the copying is done before. */
   async write(batch: StoreBatch): Promise<void> {
-    const written = this.#store.write(batch);
     const cache = this.#cache;
     const places: number[] = [];
-    for (const [key, entry] of batch.entries) places.push(entry && cache ? cache.stage(key, entry) : -1);
     try {
-      await written;
+      await this.#writeStaging(batch, cache, places);
     } catch (error) {
       for (const place of places) cache?.discard(place);
       throw error;
@@ -121,6 +131,16 @@ class Hashmap implements HashmapStore {
     this.#cache = undefined;
     this.#loads.clear();
     return this.#store.close();
+  }
+
+  /** Writes, and notes in `places` where each entry is staged. */
+  #writeStaging(batch: StoreBatch, cache: EntryCache | undefined, places: number[]): Promise<void> {
+    if (this.#store.writeShowing !== undefined) {
+      return this.#store.writeShowing(batch, (key, body) => places.push(body && cache ? cache.stageBody(key, body) : -1));
+    }
+    const written = this.#store.write(batch);
+    for (const [key, entry] of batch.entries) places.push(entry && cache ? cache.stage(key, entry) : -1);
+    return written;
   }
 
   #load(key: string): Promise<Entry | undefined> {

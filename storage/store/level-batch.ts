@@ -7,6 +7,9 @@ import type { PresenceFilter } from './presence-filter.ts';
 import type { RowEncoder } from './row.ts';
 import { seal } from './sealed.ts';
 
+/** Is shown each entry of a batch in its stored form without checksum, to copy it at once; undefined: the entry is removed. */
+export type BodyTaker = (key: string, body: Uint8Array | undefined) => void;
+
 /** What LevelDB's memory table needs for a row beside key and value, about. */
 const ROW_OVERHEAD_BYTES = 32;
 
@@ -24,16 +27,23 @@ export class LevelBatch {
   }
 
   /** `filter` learns the keys now, before they can be found, so that it never denies one that can. */
-  entries(partition: Partition, entries: ReadonlyMap<string, Entry | undefined>, filter: PresenceFilter | undefined): void {
+  entries(
+    partition: Partition,
+    entries: ReadonlyMap<string, Entry | undefined>,
+    filter: PresenceFilter | undefined,
+    taker: BodyTaker | undefined,
+  ): void {
     const encoder = this.#encoder;
     const { unsettled } = this.#state;
     for (const [key, entry] of entries) {
       if (entry === undefined) {
         this.#del(keyed(family.entry, key));
+        taker?.(key, undefined);
       } else {
         encoder.encode(partition, key, entry);
         this.#put(encoder.key, encoder.row);
         filter?.add(key);
+        taker?.(key, encoder.body);
       }
       if (entry !== undefined && !entry.settled) {
         if (!unsettled.has(key)) this.#putSealed(keyed(family.unsettled, key));

@@ -11,9 +11,10 @@ import { dirname } from 'node:path';
 import { BitacoraError } from '../../src/core/errors.ts';
 import type { Checkpoint, Entry, Partition, Store, StoreBatch, StoreIdentity, WriterMark } from '../../src/ports.ts';
 import { type Level, levelError, openLevel } from '../level.ts';
+import type { StoreBeneath } from './hashmap.ts';
 import { checkpointsFor, withCheckpoint } from './identity.ts';
 import { family, keyed, textAfter, writerKey } from './keys.ts';
-import { LevelBatch } from './level-batch.ts';
+import { type BodyTaker, LevelBatch } from './level-batch.ts';
 import { clearUnmarked, readMarker, writeMarker } from './level-files.ts';
 import { type LevelState, readState } from './level-state.ts';
 import { verifyLevel } from './level-verify.ts';
@@ -73,7 +74,7 @@ async function prepare(directory: string): Promise<void> {
   }
 }
 
-class LevelStore implements Store {
+class LevelStore implements StoreBeneath {
   readonly #level: Level;
   readonly #state: LevelState;
   readonly #encoder = new RowEncoder();
@@ -119,6 +120,11 @@ class LevelStore implements Store {
     return undefined;
   }
 
+  /** True: there is certainly no entry. False: it must be looked for. */
+  lacks(key: string): boolean {
+    return this.#filter !== undefined && !this.#filter.has(key);
+  }
+
   async get(key: string): Promise<Entry | undefined> {
     return (await this.load([key]))[0];
   }
@@ -126,12 +132,11 @@ class LevelStore implements Store {
   /** The values are views of rows that LevelDB has copied for us alone. */
   async load(keys: readonly string[]): Promise<readonly (Entry | undefined)[]> {
     this.#assertUsable();
-    const filter = this.#filter;
     const entries = new Array<Entry | undefined>(keys.length).fill(undefined);
     const places: number[] = [];
     const asked: Uint8Array[] = [];
     for (let i = 0; i < keys.length; i++) {
-      if (filter !== undefined && !filter.has(keys[i]!)) continue;
+      if (this.lacks(keys[i]!)) continue;
       places.push(i);
       asked.push(keyed(family.entry, keys[i]!));
     }
@@ -149,13 +154,18 @@ class LevelStore implements Store {
   }
 
   /** All bytes of the batch are read before this returns its promise. Errors: also `store-damaged`, `internal` (no such partition). */
-  async write(batch: StoreBatch): Promise<void> {
+  write(batch: StoreBatch): Promise<void> {
+    return this.writeShowing(batch, undefined);
+  }
+
+  /** As `write`; `taker` is shown all entries, in order, before this returns its promise. */
+  async writeShowing(batch: StoreBatch, taker: BodyTaker | undefined): Promise<void> {
     this.#assertUsable();
     const { identity } = batch;
     const before = identity === undefined ? this.#staged : checkpointsFor(identity, this.#staged);
     const after = withCheckpoint(before, batch.partition, batch.checkpoint);
     await this.#enqueue(after, identity, false, (level) => {
-      level.entries(batch.partition, batch.entries, this.#filter);
+      level.entries(batch.partition, batch.entries, this.#filter, taker);
       level.writers(batch.partition, batch.writers);
     });
   }

@@ -12,8 +12,8 @@
  *
  * Numbers are 64-bit two's complement, exact for all safe integers, -1 among them. The hashmap keeps bodies too (arena.ts).
  */
-import { crc32 } from 'node:zlib';
 import type { Entry, Millis, Offset } from '../../src/ports.ts';
+import { crc32 } from './crc32.ts';
 import { readInteger, textAt, textEnd, writeInteger, writeText, writeUtf8 } from './fields.ts';
 import { family } from './keys.ts';
 import { uuidAt, writeUuid } from './uuid.ts';
@@ -126,7 +126,7 @@ export function readBody(from: Buffer, at: number, end: number, copy = false): E
 export function rowFits(levelKey: Uint8Array, row: Uint8Array): boolean {
   if (row.length < CRC_BYTES + FIXED_BYTES) return false;
   const stored = (row[0]! | (row[1]! << 8) | (row[2]! << 16) | (row[3]! << 24)) >>> 0;
-  return crc32(levelKey, crc32(row.subarray(CRC_BYTES))) === stored;
+  return crc32(levelKey, 0, levelKey.length, crc32(row, CRC_BYTES, row.length)) === stored;
 }
 
 /** The entry of a row whose checksum has been looked at. Its value is a view of `row`. */
@@ -143,29 +143,74 @@ export function isSettled(row: Uint8Array): boolean {
   return (row[CRC_BYTES]! & SETTLED) !== 0;
 }
 
+/** Longer views are made anew each time. */
+const MOST_VIEWS = 1024;
+
+/** Views of the beginning of a buffer, by length. Rows are of few lengths, and each view made anew would be garbage at once. */
+class Views {
+  readonly #bytes: Buffer;
+  readonly #from: number;
+  readonly #made: (Uint8Array | undefined)[] = new Array(MOST_VIEWS);
+
+  constructor(bytes: Buffer, from = 0) {
+    this.#bytes = bytes;
+    this.#from = from;
+  }
+
+  to(end: number): Uint8Array {
+    if (end >= MOST_VIEWS) return this.#view(end);
+    const made = this.#made[end] ?? this.#view(end);
+    this.#made[end] = made;
+    return made;
+  }
+
+  #view(end: number): Uint8Array {
+    return new Uint8Array(this.#bytes.buffer, this.#from, end - this.#from);
+  }
+}
+
 /**
- * Encodes rows into one buffer that grows as needed and is used again for each row: an allocation per row would cost more than the rest.
- * The buffer holds row and key side by side, so that one call computes the checksum of both.
+ * Encodes rows into buffers that grow as needed and are used again for each row: an allocation per row would cost more than the rest.
+ * `key`, `row` and `body` are views that the next `encode` overwrites.
  */
 export class RowEncoder {
-  #scratch = Buffer.allocUnsafeSlow(4096);
-  /** The LevelDB key and the row of the last `encode`: views that the next one overwrites. */
-  key: Uint8Array = this.#scratch;
-  row: Uint8Array = this.#scratch;
+  #rowBytes = Buffer.allocUnsafeSlow(4096);
+  #rows = new Views(this.#rowBytes);
+  #bodies = new Views(this.#rowBytes, CRC_BYTES);
+  #keyBytes = Buffer.allocUnsafeSlow(1024);
+  #keys = new Views(this.#keyBytes);
+  /** The LevelDB key. */
+  key: Uint8Array = this.#keyBytes;
+  row: Uint8Array = this.#rowBytes;
+  /** The row without its checksum. */
+  body: Uint8Array = this.#rowBytes;
 
   encode(partition: number, key: string, entry: Entry): void {
-    const bound = CRC_BYTES + bodyBound(entry) + 1 + 3 * key.length;
-    if (bound > this.#scratch.length) this.#scratch = Buffer.allocUnsafeSlow(bound * 2);
-    const scratch = this.#scratch;
-    const rowEnd = writeBody(scratch, CRC_BYTES, partition, entry);
-    scratch[rowEnd] = family.entry;
-    const keyEnd = writeUtf8(scratch, rowEnd + 1, key);
-    const crc = crc32(new Uint8Array(scratch.buffer, CRC_BYTES, keyEnd - CRC_BYTES));
-    scratch[0] = crc;
-    scratch[1] = crc >>> 8;
-    scratch[2] = crc >>> 16;
-    scratch[3] = crc >>> 24;
-    this.row = new Uint8Array(scratch.buffer, 0, rowEnd);
-    this.key = new Uint8Array(scratch.buffer, rowEnd, keyEnd - rowEnd);
+    this.#reserve(CRC_BYTES + bodyBound(entry), 1 + 3 * key.length);
+    const rowBytes = this.#rowBytes;
+    const keyBytes = this.#keyBytes;
+    const rowEnd = writeBody(rowBytes, CRC_BYTES, partition, entry);
+    keyBytes[0] = family.entry;
+    const keyEnd = writeUtf8(keyBytes, 1, key);
+    const crc = crc32(keyBytes, 0, keyEnd, crc32(rowBytes, CRC_BYTES, rowEnd));
+    rowBytes[0] = crc;
+    rowBytes[1] = crc >>> 8;
+    rowBytes[2] = crc >>> 16;
+    rowBytes[3] = crc >>> 24;
+    this.row = this.#rows.to(rowEnd);
+    this.body = this.#bodies.to(rowEnd);
+    this.key = this.#keys.to(keyEnd);
+  }
+
+  #reserve(forRow: number, forKey: number): void {
+    if (forRow > this.#rowBytes.length) {
+      this.#rowBytes = Buffer.allocUnsafeSlow(forRow * 2);
+      this.#rows = new Views(this.#rowBytes);
+      this.#bodies = new Views(this.#rowBytes, CRC_BYTES);
+    }
+    if (forKey > this.#keyBytes.length) {
+      this.#keyBytes = Buffer.allocUnsafeSlow(forKey * 2);
+      this.#keys = new Views(this.#keyBytes);
+    }
   }
 }

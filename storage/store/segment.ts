@@ -8,6 +8,7 @@
  * when the whole segment is emptied.
  */
 import type { Entry } from '../../src/ports.ts';
+import { hashAt } from './key-hash.ts';
 import { readBody } from './row.ts';
 
 export const ROW_HEADER_BYTES = 12;
@@ -125,12 +126,10 @@ export class Segment {
     return true;
   }
 
-  key(start: number): string {
+  /** The hash of a row's key. */
+  hash(start: number): number {
     const head = this.#words[start >>> 2]!;
-    const at = start + ROW_HEADER_BYTES;
-    return (head >>> 8) & 1
-      ? this.buffer.toString('utf16le', at, at + 2 * (head >>> 16))
-      : this.buffer.toString('latin1', at, at + (head >>> 16));
+    return hashAt(this.buffer, start + ROW_HEADER_BYTES, head >>> 16, ((head >>> 8) & 1) === 1);
   }
 
   extent(start: number): number {
