@@ -158,7 +158,13 @@ export class Reader {
     const death = new Promise<string>((resolve) => {
       died = resolve;
     });
-    this.#consumer = { consumer, client, dead: () => died('it was told to end') };
+    // From then on it delivers nothing more, whatever kafkajs still has in hand.
+    let dying = false;
+    const dead = () => {
+      dying = true;
+      died('it was told to end');
+    };
+    this.#consumer = { consumer, client, dead };
     this.#heard = performance.now();
     consumer.on(consumer.events.CRASH, (event) => died(messageOf(event.payload.error)));
     consumer.on(consumer.events.GROUP_JOIN, () => this.#joined(consumer));
@@ -171,7 +177,7 @@ export class Reader {
     });
     consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
       this.#heard = performance.now();
-      if (payload.batchSize === 0) this.#empty(payload.partition as Partition, payload.firstOffset, Number(payload.lastOffset));
+      if (payload.batchSize === 0 && !dying) this.#empty(payload.partition as Partition, payload.firstOffset, Number(payload.lastOffset));
     });
     try {
       await consumer.connect();
@@ -182,7 +188,7 @@ export class Reader {
         partitionsConsumedConcurrently: this.#options.partitions,
         eachBatch: async ({ batch, resolveOffset, heartbeat, isStale }) => {
           this.#heard = performance.now();
-          if (isStale() || this.#closed || this.#consumer?.consumer !== consumer) return;
+          if (isStale() || dying || this.#closed || this.#consumer?.consumer !== consumer) return;
           const beats = setInterval(
             () =>
               heartbeat().catch((error) => this.#options.logger.debug({ event: 'log.heartbeat', error: messageOf(error) }, 'no heartbeat')),
@@ -266,15 +272,14 @@ export class Reader {
 
   /**
    * Records from before the position: kafkajs answers an offset out of range by going to the beginning, in silence; but after a change of
-   * leader it may also bring a stretch twice. Sought again, the second is over; the first comes again, and means another log.
+   * leader it may also bring a stretch twice. Merely to seek again would be to miss a topic made anew that has meanwhile grown longer than
+   * the old one, so a new consumer looks for the landmark.
    */
   #setBack(partition: Partition, first: Offset, earliest: number): undefined {
-    this.#setbacks[partition] = (this.#setbacks[partition] ?? 0) + 1;
-    if (this.#setbacks[partition] >= verdicts) {
-      this.#end(new BitacoraError('log-changed', `partition ${partition} jumped back from ${first} to ${earliest}`));
-      return;
-    }
-    this.#consumer?.consumer.seek({ topic: this.#options.topic, partition, offset: String(first) });
+    const times = (this.#setbacks[partition] ?? 0) + 1;
+    this.#setbacks[partition] = times;
+    if (times < verdicts && this.#subscribe.landmark() !== undefined) this.#consumer?.dead();
+    else this.#end(new BitacoraError('log-changed', `partition ${partition} jumped back from ${first} to ${earliest}`));
   }
 
   /** A stretch with nothing to serve: control records, or what compaction left. */
@@ -380,7 +385,12 @@ export class Reader {
   #judgeEnds(read: readonly Offset[], ends: readonly Offset[]): void {
     const partition = read.findIndex((offset, each) => offset > (ends[each] as Offset));
     this.#shorter = partition < 0 ? 0 : this.#shorter + 1;
-    if (this.#shorter < verdicts) return;
+    if (this.#shorter === 0) return;
+    if (this.#shorter < verdicts) {
+      // A topic made anew may be longer than the old one a second later, when nothing shows any more: the landmark is looked for at once.
+      this.#consumer?.dead();
+      return;
+    }
     const detail = `partition ${partition} ends at ${ends[partition]}, before ${read[partition]}, up to where it was read`;
     this.#end(new BitacoraError('log-changed', detail));
   }
