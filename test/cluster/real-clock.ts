@@ -1,15 +1,7 @@
 /** Time as it passes, and a log that is kept. */
-import type { Clock, Logger, Millis } from '../../src/ports.ts';
+import type { Logger } from '../../src/ports.ts';
 
-export const realClock: Clock = {
-  now: () => Date.now() as Millis,
-  monotonic: () => performance.now(),
-  after(delayMs, action) {
-    const timer = setTimeout(action, delayMs);
-    timer.unref();
-    return () => clearTimeout(timer);
-  },
-};
+export { systemClock as realClock } from '../../src/app/system.ts';
 
 export interface KeptLog extends Logger {
   readonly events: string[];

@@ -1,21 +1,11 @@
 /** The memory log under the contract. */
-import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Chance, Clock, Millis } from '../../src/ports.ts';
+import { systemChance, systemClock } from '../../src/app/system.ts';
 import { openMemoryLog, openMemoryTopic } from '../../storage/log/memory-log.ts';
 import type { LogHarness } from './log-harness.ts';
 
-/** The real clock, as the composition makes it. */
-export const realClock: Clock = {
-  now: () => Date.now() as Millis,
-  monotonic: () => performance.now(),
-  after(delayMs, action) {
-    const timer = setTimeout(action, delayMs).unref();
-    return () => clearTimeout(timer);
-  },
-};
-
-export const realChance: Chance = { uuid: () => randomUUID(), random: () => Math.random() };
+/** Time and chance as the composition gives them. */
+export { systemChance as realChance, systemClock as realClock };
 
 const maxRecordBytes = 20_000;
 
@@ -25,7 +15,7 @@ export async function memoryHarness(): Promise<LogHarness> {
     pauses: { times: 8, forMs: 60, gapMs: 40 },
     async fresh({ partitions, compacts }) {
       const lag = compacts ? { compactionLagMs: 0 } : {};
-      const topic = openMemoryTopic({ clock: realClock, chance: realChance, partitions, ...lag });
+      const topic = openMemoryTopic({ clock: systemClock, chance: systemChance, partitions, ...lag });
       let interruptions = 0;
       return {
         maxRecordBytes,
