@@ -7,7 +7,7 @@
  */
 import { Agent } from 'node:http';
 import type { Clock, Logger, Member, PeerAnswer, Peers } from '../src/ports.ts';
-import { parseAddress } from './address.ts';
+import { parseAddress } from '../wire/address.ts';
 import { AnswerStream } from './answer-stream.ts';
 import { askPeer } from './ask-peer.ts';
 import { Breaker, type BreakerOptions } from './breaker.ts';

@@ -371,6 +371,21 @@ export interface SkippedRecord {
 /** Where an answer came from. */
 export type ReadSource = 'local' | 'peer';
 
+/** What a caller has seen of a log, so that no answer may be older; at most one position counts for each partition. */
+export interface Seen {
+  /** Which log: the id of its genesis record. */
+  readonly genesis: string;
+  /** Records that an answer must reflect. */
+  readonly positions: readonly Position[];
+}
+
+export interface ReadOptions {
+  /** Ends the wait. */
+  readonly signal?: AbortSignal | undefined;
+  /** The answer reflects at least this; the read waits for it, bounded. */
+  readonly seen?: Seen | undefined;
+}
+
 /** The answer to a read; `found` undefined: absent, deleted or expired. */
 export interface ReadAnswer {
   readonly source: ReadSource;
@@ -397,11 +412,16 @@ export interface WriteOptions {
 /** The key-value service of one node, as every face calls it. Keys and values are checked here, by the same rules for all. */
 export interface KeyValue {
   readonly status: NodeStatus;
+  /** Which log this node follows: the id of its genesis record; undefined: not known yet. */
+  readonly genesis: string | undefined;
   readonly skipped: readonly SkippedRecord[];
   /** Answers from memory alone and at once; undefined: `read` must be asked. Errors: `key-invalid`. */
   peek(key: string): ReadAnswer | undefined;
-  /** Local state, then the peers as configured. Errors: `key-invalid`, `store-failed`, `draining`. */
-  read(key: string, signal?: AbortSignal): Promise<ReadAnswer>;
+  /**
+   * Local state, then the peers as configured. Errors: `key-invalid`, `store-failed`; with `seen` also `position-not-reached`,
+   * `position-foreign` and `overloaded`.
+   */
+  read(key: string, options?: ReadOptions): Promise<ReadAnswer>;
   /** This node alone: for the other nodes. */
   readLocal(key: string): Promise<ReadAnswer>;
   /** Resolves when the log has it, and as a rule when this node serves it. Errors: `key-invalid`, `value-too-large`, and those of `Log.append`. */

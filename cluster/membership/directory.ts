@@ -1,7 +1,7 @@
 /** Who is listed in ZooKeeper. An HTTP entry and an Avro entry belong together when the same session made them. */
 import type { Member } from '../../src/ports.ts';
-import { parseAddress } from '../address.ts';
-import type { ZooKeeperSession } from './zookeeper-session.ts';
+import { parseAddress } from '../../wire/address.ts';
+import type { ZooKeeperSession } from '../../wire/zookeeper/session.ts';
 
 /** More than any cluster of this kind; a bound for what others may have written there. */
 const maxMembers = 1_000;

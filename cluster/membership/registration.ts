@@ -6,7 +6,7 @@
  * session. If another session replaces the entry after that, another node runs under the same address, and two that take turns would
  * help nobody: the later one has it, the earlier one says so and waits.
  */
-import type { ZooKeeperSession } from './zookeeper-session.ts';
+import type { ZooKeeperSession } from '../../wire/zookeeper/session.ts';
 
 export class Registration {
   readonly path: string;

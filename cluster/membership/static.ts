@@ -1,7 +1,7 @@
 /** Membership from a list that somebody wrote: it never changes, and nobody has to be told. */
 import { BitacoraError } from '../../src/core/errors.ts';
 import type { Member, Membership, MembershipState } from '../../src/ports.ts';
-import { parseAddress } from '../address.ts';
+import { parseAddress } from '../../wire/address.ts';
 
 export interface StaticMembershipOptions {
   /** `host:port` of every node's HTTP face; this node may be among them, so that all nodes can have the same list. */

@@ -7,12 +7,12 @@
  */
 import { BitacoraError } from '../../src/core/errors.ts';
 import type { Chance, Clock, Logger, Member, Membership, MembershipState } from '../../src/ports.ts';
-import { Alarm } from '../alarm.ts';
-import { createBackoff } from '../backoff.ts';
+import { Alarm } from '../../wire/alarm.ts';
+import { createBackoff } from '../../wire/backoff.ts';
+import { parseZooKeeperHosts, resolveServers } from '../../wire/zookeeper/hosts.ts';
+import { loadZooKeeper, type OpenSession, type ZooKeeperSession } from '../../wire/zookeeper/session.ts';
 import { listMembers } from './directory.ts';
 import { makeDirectory, Registration } from './registration.ts';
-import { parseZooKeeperHosts, resolveServers } from './zookeeper-hosts.ts';
-import { loadZooKeeper, type OpenSession, type ZooKeeperSession } from './zookeeper-session.ts';
 
 export interface ZooKeeperMembershipOptions {
   /** `host:port[,…][/path]`. */

@@ -19,7 +19,7 @@ export function rpcRoute(rooms: Rooms): Route {
       respond(response, { status: 400, type: json, body: blankKeyBody });
       return;
     }
-    const answer = keyValue.peek(key) ?? (await keyValue.read(key, goneSignal(response)));
+    const answer = keyValue.peek(key) ?? (await keyValue.read(key, { signal: goneSignal(response) }));
     const headers = [...seen(answer), ...freshness()];
     const body = answer.found === undefined ? notFoundBody(key) : foundBody(key, answer.found, answer.source);
     respond(response, { status: answer.found === undefined ? 404 : 200, type: json, headers, body });

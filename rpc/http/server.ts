@@ -5,6 +5,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
 import type { KeyValue, Logger } from '../../src/ports.ts';
+import { listen } from '../listen.ts';
 import { clusterRoute } from './cluster-route.ts';
 import { Connections } from './connections.ts';
 import type { HttpLimits, Rooms } from './exchange.ts';
@@ -13,7 +14,6 @@ import { createFreshness } from './freshness.ts';
 import { answerGarbage } from './garbage.ts';
 import { healthRoutes, type Metrics } from './health-routes.ts';
 import { createHotRead } from './hot-read.ts';
-import { listen } from './listen.ts';
 import { createRespond } from './respond.ts';
 import { createRouter } from './router.ts';
 import { rpcRoute } from './rpc-routes.ts';

@@ -25,9 +25,11 @@ export const errorTable = {
   'request-timeout': { status: 408, title: 'The request did not arrive in time', retry: 'yes' },
   'value-too-large': { status: 413, title: 'The value is over the limit', retry: 'no' },
   'headers-too-large': { status: 431, title: 'The request line and headers are over the limit', retry: 'no' },
+  'position-foreign': { status: 409, title: 'The position is of another log', retry: 'no' },
   // What the node or the log cannot do now
   internal: { status: 500, title: 'The node made a mistake; its log says more', retry: 'reads' },
   'store-failed': { status: 503, title: 'The local database does not answer; the node is mending it', retry: 'reads', retryAfter: 1 },
+  'position-not-reached': { status: 503, title: 'This node has not applied the position in time', retry: 'yes', retryAfter: 1 },
   'log-unavailable': {
     status: 503,
     title: 'The log does not take writes now; this one is certainly not in it',

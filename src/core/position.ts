@@ -1,5 +1,5 @@
 /** Positions as text, `partition:offset`, as they travel in headers and on terminals. */
-import type { Offset, Partition, Position } from '../ports.ts';
+import type { Offset, Partition, Position, Seen } from '../ports.ts';
 
 /** The offset of what never was. */
 export const never = -1 as Offset;
@@ -14,6 +14,17 @@ export function formatPosition(position: Position): string {
  */
 export function newestSeen(applied: Position): Position | undefined {
   return applied.offset === 0 ? undefined : { partition: applied.partition, offset: (applied.offset - 1) as Offset };
+}
+
+/** What of `seen` must be applied before a partition may be read; undefined: nothing. */
+export function seenOf(partition: Partition, seen: Seen): Position | undefined {
+  return seen.positions.find((position) => position.partition === partition);
+}
+
+/** An answer from `applied` (everything before it) reflects what was seen of the same log. */
+export function reflects(applied: Position, seen: Seen): boolean {
+  const position = seenOf(applied.partition, seen);
+  return position === undefined || position.offset < applied.offset;
 }
 
 /** Undefined for anything that is not two non-negative safe integers with a colon between. */

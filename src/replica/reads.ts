@@ -10,6 +10,7 @@ import { checkKey, type Limits } from '../core/keys.ts';
 import { isLive } from '../core/machine.ts';
 import { partitionOf } from '../core/partitioner.ts';
 import { bestAnswer } from '../core/peer-answers.ts';
+import { formatPosition, seenOf } from '../core/position.ts';
 import type {
   Clock,
   Entry,
@@ -22,9 +23,15 @@ import type {
   Peers,
   Position,
   ReadAnswer,
+  ReadOptions,
+  Seen,
   Store,
 } from '../ports.ts';
 import { type HotAnswer, HotAnswers } from './hot-answers.ts';
+import type { Waiters } from './waiters.ts';
+
+/** How long a read waits until this node has applied what its caller has seen. */
+const positionWaitMs = 1_000;
 
 export type PeerReads = 'always' | 'behind' | 'never';
 
@@ -35,6 +42,7 @@ export interface ReadsOptions {
   readonly peerTimeoutMs: number;
   readonly clock: Clock;
   readonly meter: Meter;
+  readonly waiters: Waiters;
   /** The store of now; it is replaced when it has to be rebuilt, and there is none meanwhile. */
   readonly store: () => Store | undefined;
   readonly partitions: () => number;
@@ -89,9 +97,10 @@ export class Reads {
     return this.#local(bytes, entry);
   }
 
-  async read(key: string): Promise<ReadAnswer> {
+  async read(key: string, { seen, signal }: ReadOptions = {}): Promise<ReadAnswer> {
     const { limits, meter, peerReads, behind } = this.#options;
     const bytes = checkKey(key, limits);
+    if (seen !== undefined && seen.positions.length > 0) await this.#reach(bytes, seen, signal);
     const entry = await this.#entry(key);
     const local = this.#local(bytes, entry);
     if (local.found !== undefined) {
@@ -112,6 +121,32 @@ export class Reads {
     this.#hot.applied(entries);
     if (this.#questions.size === 0) return;
     for (const [key, question] of this.#questions) if (entries.has(key)) question.overtaken(entries.get(key));
+  }
+
+  /** Resolves once this node has applied what of `seen` is in the key's partition. */
+  async #reach(key: Uint8Array, seen: Seen, signal: AbortSignal | undefined): Promise<void> {
+    const { partitions, waiters, clock } = this.#options;
+    this.#sameLog(seen);
+    const position = seenOf(partitionOf(key, partitions()), seen);
+    if (position === undefined) return;
+    const reached = await waiters.wait(position, (giveUp) => {
+      const cancel = clock.after(positionWaitMs, giveUp);
+      signal?.addEventListener('abort', giveUp, { once: true });
+      return () => {
+        cancel();
+        signal?.removeEventListener('abort', giveUp);
+      };
+    });
+    if (!reached) throw new BitacoraError('position-not-reached', `this node has not applied ${formatPosition(position)} yet`);
+    // It may have been waiting for another log than it began with.
+    this.#sameLog(seen);
+  }
+
+  #sameLog(seen: Seen): void {
+    const genesis = this.#options.genesis();
+    if (genesis === undefined) throw new BitacoraError('position-not-reached', 'this node does not know its log yet');
+    if (genesis !== seen.genesis)
+      throw new BitacoraError('position-foreign', `the position is of the log ${seen.genesis}, this is ${genesis}`);
   }
 
   async #entry(key: string): Promise<Entry | undefined> {

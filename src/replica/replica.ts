@@ -17,6 +17,7 @@ import type {
   NodeStatus,
   Peers,
   ReadAnswer,
+  ReadOptions,
   SkippedRecord,
   Store,
   WriteOptions,
@@ -104,6 +105,7 @@ export class Replica implements KeyValue {
       peerTimeoutMs: options.peerTimeoutMs,
       clock,
       meter,
+      waiters: this.#waiters,
       store: () => this.#supervisor.store,
       partitions: () => this.#supervisor.partitions,
       applied: (partition) => this.#supervisor.applied(partition),
@@ -120,6 +122,10 @@ export class Replica implements KeyValue {
 
   get skipped(): readonly SkippedRecord[] {
     return this.#skipped;
+  }
+
+  get genesis(): string | undefined {
+    return this.#supervisor.genesis;
   }
 
   get status(): NodeStatus {
@@ -153,8 +159,8 @@ export class Replica implements KeyValue {
     return this.#reads.peek(key);
   }
 
-  async read(key: string): Promise<ReadAnswer> {
-    return this.#reads.read(key);
+  async read(key: string, options?: ReadOptions): Promise<ReadAnswer> {
+    return this.#reads.read(key, options);
   }
 
   async readLocal(key: string): Promise<ReadAnswer> {

@@ -3,10 +3,10 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { openZooKeeperMembership } from '../../cluster/membership/zookeeper.ts';
-import { parseZooKeeperHosts } from '../../cluster/membership/zookeeper-hosts.ts';
-import { loadZooKeeper, type OpenSession, type ZooKeeperSession } from '../../cluster/membership/zookeeper-session.ts';
 import { codeOf } from '../../src/core/errors.ts';
 import type { Membership } from '../../src/ports.ts';
+import { parseZooKeeperHosts } from '../../wire/zookeeper/hosts.ts';
+import { loadZooKeeper, type OpenSession, type ZooKeeperSession } from '../../wire/zookeeper/session.ts';
 import { startZooKeeper, type ZooKeeperService } from '../services/zookeeper.ts';
 import { createKeptLog, type KeptLog, realClock } from './real-clock.ts';
 

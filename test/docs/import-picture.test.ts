@@ -39,10 +39,16 @@ describe('the import picture', () => {
     expect(strangers(['src/replica'], (target) => target === 'src/ports.ts' || rooms.some((room) => target.startsWith(room)))).toEqual([]);
   });
 
-  test.each(walls)('%s, a wall, imports itself, the ports and the pure rooms: no other wall, no shell', (wall) => {
-    const rooms = [`${wall}/`, 'src/core/', 'src/coordination/'];
+  test.each(walls)('%s, a wall, imports itself, the ports, the pure rooms and the wire: no other wall, no shell', (wall) => {
+    const rooms = [`${wall}/`, 'src/core/', 'src/coordination/', 'wire/'];
     const allowed = (target: string) => !isPath(target) || target === 'src/ports.ts' || rooms.some((room) => target.startsWith(room));
     expect(strangers([wall], allowed)).toEqual([]);
+  });
+
+  test('the wire, which both ends share, imports itself, the ports and the pure rooms', () => {
+    const rooms = ['wire/', 'src/core/'];
+    const allowed = (target: string) => !isPath(target) || target === 'src/ports.ts' || rooms.some((room) => target.startsWith(room));
+    expect(strangers(['wire'], allowed)).toEqual([]);
   });
 
   test.each(['storage/log/kafka', 'storage/log/embedded'])('%s does not know the other logs', (room) => {
@@ -50,13 +56,16 @@ describe('the import picture', () => {
     expect(strangers([room], (target) => !others.some((other) => target.startsWith(other) && !target.includes('-shared')))).toEqual([]);
   });
 
-  test.each(['kafkajs', 'classic-level', 'express', 'zookeeper', 'pino', 'prom-client', 'yaml'])('%s is named in one file', (name) => {
-    const quoted = new RegExp(`(?:from|import|import\\(|require\\(|=)\\s*['"]${name}['"]`);
-    const files = filesIn('src', 'storage', 'cluster', 'rpc', 'client', 'deploy', 'scripts').filter((file) => {
-      // Loaded by a name in a variable, ZooKeeper's is found by its quotes; a `kind` of the same word is none.
-      const code = textOf(file).replaceAll(/readonly kind\b.*/g, '');
-      return importsOf(file).includes(name) || quoted.test(code);
-    });
-    expect(files).toHaveLength(1);
-  });
+  test.each(['kafkajs', 'classic-level', 'express', 'zookeeper', 'avsc', 'pino', 'prom-client', 'yaml'])(
+    '%s is named in one file',
+    (name) => {
+      const quoted = new RegExp(`(?:from|import|import\\(|require\\(|=)\\s*['"]${name}['"]`);
+      const files = filesIn('src', 'storage', 'cluster', 'rpc', 'wire', 'client', 'deploy', 'scripts').filter((file) => {
+        // Loaded by a name in a variable, ZooKeeper's is found by its quotes; a `kind` of the same word is none.
+        const code = textOf(file).replaceAll(/readonly kind\b.*/g, '');
+        return importsOf(file).includes(name) || quoted.test(code);
+      });
+      expect(files).toHaveLength(1);
+    },
+  );
 });

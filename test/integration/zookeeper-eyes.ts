@@ -1,7 +1,7 @@
 /** A ZooKeeper session to look with, independent of the nodes looked at. */
 import { once } from 'node:events';
-import { loadZooKeeper, type ZooKeeperSession } from '../../cluster/membership/zookeeper-session.ts';
 import { systemClock } from '../../src/app/system.ts';
+import { loadZooKeeper, type ZooKeeperSession } from '../../wire/zookeeper/session.ts';
 import { atCleanUp } from './clean-up.ts';
 import { until } from './until.ts';
 

@@ -3,7 +3,7 @@ import { Agent } from 'node:http';
 import { afterEach, expect, test } from 'vitest';
 import { openHttpServer } from '../../../rpc/http/server.ts';
 import { codeOf } from '../../../src/core/errors.ts';
-import { createMemoryKeyValue } from './memory-key-value.ts';
+import { createMemoryKeyValue } from '../memory-key-value.ts';
 import { call, type Running, raw, startServer, testLimits } from './start-server.ts';
 
 let running: Running;

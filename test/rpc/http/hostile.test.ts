@@ -1,6 +1,6 @@
 /** Connections that do not speak HTTP, or too slowly, or too much: a short answer, the end, and nobody else is affected. */
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { maxValueBytes } from './memory-key-value.ts';
+import { maxValueBytes } from '../memory-key-value.ts';
 import { call, form, type Running, raw, startServer, testLimits } from './start-server.ts';
 
 let running: Running;

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { BitacoraError, type ErrorCode } from '../../../src/core/errors.ts';
 import type { Millis } from '../../../src/ports.ts';
-import { maxValueBytes } from './memory-key-value.ts';
+import { maxValueBytes } from '../memory-key-value.ts';
 import { call, form, type Running, startServer } from './start-server.ts';
 
 let running: Running;

@@ -3,7 +3,7 @@ import { type Agent, type IncomingHttpHeaders, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { type HttpLimits, type HttpServer, openHttpServer } from '../../../rpc/http/server.ts';
 import type { Logger } from '../../../src/ports.ts';
-import { createMemoryKeyValue, type MemoryKeyValue, maxValueBytes } from './memory-key-value.ts';
+import { createMemoryKeyValue, type MemoryKeyValue, maxValueBytes } from '../memory-key-value.ts';
 
 export interface Observed {
   readonly route: string;

@@ -1,6 +1,6 @@
 /** Opens the port, or says in one line why not and what to do. */
 import type { AddressInfo, Server } from 'node:net';
-import { BitacoraError } from '../../src/core/errors.ts';
+import { BitacoraError } from '../src/core/errors.ts';
 import { portHolder } from './port-holder.ts';
 
 /** Resolves with the address that was given. Errors: `port-taken`, `option-invalid`. */

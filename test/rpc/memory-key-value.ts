@@ -1,7 +1,8 @@
 /** A key-value service of one node with one partition, in memory: real rules for keys, values, deletes, deadlines and positions. */
 import { randomUUID } from 'node:crypto';
-import { BitacoraError } from '../../../src/core/errors.ts';
-import { checkKey, checkValue } from '../../../src/core/keys.ts';
+import { BitacoraError } from '../../src/core/errors.ts';
+import { checkKey, checkValue } from '../../src/core/keys.ts';
+import { reflects } from '../../src/core/position.ts';
 import type {
   FoundValue,
   KeyValue,
@@ -13,7 +14,7 @@ import type {
   ReadAnswer,
   WriteOptions,
   Written,
-} from '../../../src/ports.ts';
+} from '../../src/ports.ts';
 
 export const maxValueBytes = 100_000;
 
@@ -67,6 +68,9 @@ export function createMemoryKeyValue(): MemoryKeyValue {
     written: [],
     aborted: [],
     skipped: [],
+    get genesis() {
+      return self.status.genesis;
+    },
     get status(): NodeStatus {
       return { ...calm, applied: [next as Offset], ends: [next as Offset], entries: entries.size, ...self.statusChange };
     },
@@ -74,9 +78,13 @@ export function createMemoryKeyValue(): MemoryKeyValue {
       checkKey(key, limits);
       return self.hot && self.failure === undefined && entries.has(key) ? local(key) : undefined;
     },
-    async read(key) {
+    async read(key, { seen } = {}) {
       checkKey(key, limits);
       if (self.failure) throw self.failure;
+      if (seen !== undefined && seen.positions.length > 0 && seen.genesis !== self.genesis) {
+        throw new BitacoraError('position-foreign', 'the position is of another log');
+      }
+      if (seen !== undefined && !reflects(here(), seen)) throw new BitacoraError('position-not-reached', 'not applied yet');
       const answer = local(key);
       const other = self.peers.get(key);
       return answer.found === undefined && other !== undefined ? { source: 'peer', found: other, applied: here() } : answer;

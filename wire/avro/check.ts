@@ -1,0 +1,156 @@
+/**
+ * Is this a value of that schema? To be asked before bytes of a stranger are decoded.
+ *
+ * avsc decodes without looking at the end of the buffer and asks afterwards; a truncated array of 2^40 items keeps it busy for ever. The
+ * check walks the bytes once, allocates nothing, and ends at the first byte that does not fit: every length lies within the buffer, no
+ * array or map has more items than bytes are left (items without bytes are bounded too), unions and enums name a branch, text is UTF-8.
+ *
+ * Grammar: the binary encoding of the Avro specification.
+ */
+import { isUtf8 } from 'node:buffer';
+import { BitacoraError } from '../../src/core/errors.ts';
+
+/** Ends behind the value. Errors: `bad-request`. */
+export type Check = (buffer: Buffer, at: number, depth: number) => number;
+
+/** A schema as JSON. */
+type Schema = string | readonly Schema[] | { readonly [name: string]: unknown };
+
+/** Nested values of recursive types. */
+const deepest = 64;
+/** Items of an array or map. */
+const mostItems = 100_000;
+
+const bad = (what: string): never => {
+  throw new BitacoraError('bad-request', what);
+};
+
+/** A zig-zag varint: its end, and its value in `long`. One value at a time: checks are synchronous and copy it at once. */
+let long = 0;
+function readLong(buffer: Buffer, at: number): number {
+  let value = 0;
+  let factor = 1;
+  for (let next = at; next < at + 10; next++) {
+    const byte = buffer[next];
+    if (byte === undefined) return bad('a value is cut off');
+    value += (byte & 0x7f) * factor;
+    if (byte < 0x80) {
+      long = value % 2 === 0 ? value / 2 : -(value + 1) / 2;
+      return next + 1;
+    }
+    factor *= 128;
+  }
+  return bad('a number has more than ten bytes');
+}
+
+function skip(buffer: Buffer, at: number, length: number): number {
+  if (length < 0 || length > buffer.length - at) bad(`a length of ${length} bytes does not fit`);
+  return at + length;
+}
+
+function bytes(buffer: Buffer, at: number): number {
+  const start = readLong(buffer, at);
+  return skip(buffer, start, long);
+}
+
+function text(buffer: Buffer, at: number): number {
+  const start = readLong(buffer, at);
+  const end = skip(buffer, start, long);
+  if (!isUtf8(buffer.subarray(start, end))) bad('text is not UTF-8');
+  return end;
+}
+
+/** Blocks of items: a count (below zero: its bytes follow), the items, and a count of 0 at the end. */
+function blocks(item: Check): Check {
+  return (buffer, start, depth) => {
+    let items = 0;
+    for (let at = start; ; ) {
+      at = readLong(buffer, at);
+      let count = long;
+      if (count === 0) return at;
+      if (count < 0) {
+        count = -count;
+        at = readLong(buffer, at);
+      }
+      items += count;
+      if (!(items <= mostItems)) bad(`more than ${mostItems} items`);
+      for (let index = 0; index < count; index++) at = item(buffer, at, depth);
+    }
+  };
+}
+
+const primitives: Readonly<Record<string, Check>> = {
+  null: (_, at) => at,
+  boolean: (buffer, at) => skip(buffer, at, 1),
+  int: readLong,
+  long: readLong,
+  float: (buffer, at) => skip(buffer, at, 4),
+  double: (buffer, at) => skip(buffer, at, 8),
+  bytes,
+  string: text,
+};
+
+/** The check of a schema, which must be one that avsc has accepted. `names` collects the named types, so that later ones may refer to them. */
+export function checkOf(schema: Schema, names: Map<string, Check> = new Map(), namespace = ''): Check {
+  if (typeof schema === 'string') {
+    const primitive = primitives[schema];
+    if (primitive !== undefined) return primitive;
+    const name = schema.includes('.') || namespace === '' ? schema : `${namespace}.${schema}`;
+    // Resolved when it is used: a type may hold itself.
+    return (buffer, at, depth) => (names.get(name) ?? bad(`no type ${name}`))(buffer, at, depth);
+  }
+  if (Array.isArray(schema)) {
+    const branches = schema.map((branch: Schema) => checkOf(branch, names, namespace));
+    return (buffer, at, depth) => {
+      const next = readLong(buffer, at);
+      return (branches[long] ?? bad(`a union has no branch ${long}`))(buffer, next, depth);
+    };
+  }
+  const type = schema as { readonly [name: string]: unknown };
+  switch (type['type']) {
+    case 'array':
+      return blocks(checkOf(type['items'] as Schema, names, namespace));
+    case 'map': {
+      const value = checkOf(type['values'] as Schema, names, namespace);
+      return blocks((buffer, at, depth) => value(buffer, text(buffer, at), depth));
+    }
+    case 'enum': {
+      const symbols = (type['symbols'] as readonly string[]).length;
+      return named(type, names, namespace, () => (buffer, at) => {
+        const end = readLong(buffer, at);
+        return long >= 0 && long < symbols ? end : bad(`an enum has no symbol ${long}`);
+      });
+    }
+    case 'fixed': {
+      const size = type['size'] as number;
+      return named(type, names, namespace, () => (buffer, at) => skip(buffer, at, size));
+    }
+    case 'record':
+    case 'error':
+      return named(type, names, namespace, (inner) => {
+        const fields = (type['fields'] as readonly { type: Schema }[]).map((field) => checkOf(field.type, names, inner));
+        return (buffer, start, depth) => {
+          if (depth > deepest) bad('values are nested too deep');
+          let at = start;
+          for (const field of fields) at = field(buffer, at, depth + 1);
+          return at;
+        };
+      });
+    default:
+      return checkOf(type['type'] as Schema, names, namespace);
+  }
+}
+
+function named(
+  type: { readonly [name: string]: unknown },
+  names: Map<string, Check>,
+  outer: string,
+  make: (namespace: string) => Check,
+): Check {
+  const own = String(type['name'] ?? '');
+  const dot = own.lastIndexOf('.');
+  const namespace = dot >= 0 ? own.slice(0, dot) : String(type['namespace'] ?? outer);
+  const check = make(namespace);
+  names.set(dot >= 0 || namespace === '' ? own : `${namespace}.${own}`, check);
+  return check;
+}

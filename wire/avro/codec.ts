@@ -1,0 +1,175 @@
+/**
+ * Values of the protocol as bytes and back: the one file that names `avsc`.
+ *
+ * Avro writes a value by the writer's schema and reads it by writer's and reader's together. A client writes requests by its protocol, a
+ * node answers by its own; each learns the other's text in the handshake. Whatever comes from the other side passes `check.ts` first.
+ */
+import { createHash } from 'node:crypto';
+import avsc, { type Type } from 'avsc';
+import { BitacoraError } from '../../src/core/errors.ts';
+import { type Check, checkOf } from './check.ts';
+import type { Encode } from './frames.ts';
+import type { Failure, HandshakeRequest, HandshakeResponse, Messages, Metadata } from './messages.ts';
+import { type AvroProtocol, type MessageName, protocol } from './protocol.ts';
+
+/** A value, and where it ended. */
+export interface Decoded<T> {
+  readonly value: T;
+  readonly end: number;
+}
+
+/** Errors: `bad-request` for bytes that are no such value. */
+export type Decode<T> = (buffer: Buffer, at: number) => Decoded<T>;
+
+/** How a node tells a call's failure: in words where the message declares no `Failure`. */
+export type CallError = string | Failure;
+
+function encoding<T>(type: Type): (value: T) => Encode {
+  return (value) => (buffer, at) => type.encode(value, buffer, at);
+}
+
+function decoding<T>(reader: Type, writer: Type, check: Check): Decode<T> {
+  const resolver = writer === reader ? undefined : reader.createResolver(writer);
+  return (buffer, at) => {
+    const end = check(buffer, at, 0);
+    const { value, offset } = reader.decode(buffer, at, resolver);
+    if (offset !== end) throw new BitacoraError('internal', `a value of ${end - at} bytes was read as ${offset - at}`);
+    return { value, end };
+  };
+}
+
+function both<T>(schema: object): { encode: (value: T) => Encode; decode: Decode<T> } {
+  const type = avsc.Type.forSchema(schema as avsc.Schema);
+  return { encode: encoding<T>(type), decode: decoding<T>(type, type, checkOf(schema as Parameters<typeof checkOf>[0])) };
+}
+
+const md5 = { type: 'fixed', name: 'MD5', size: 16, namespace: 'org.apache.avro.ipc' };
+const meta = { type: 'map', values: 'bytes' };
+
+/** What travels before a call's message name, and before its answer. */
+export const metadata = both<Metadata>(meta);
+export const text = both<string>({ type: 'string' });
+
+/** From the Avro specification, as the two below. */
+export const handshakeRequest = both<HandshakeRequest>({
+  type: 'record',
+  name: 'HandshakeRequest',
+  namespace: 'org.apache.avro.ipc',
+  fields: [
+    { name: 'clientHash', type: md5 },
+    { name: 'clientProtocol', type: ['null', 'string'] },
+    { name: 'serverHash', type: 'MD5' },
+    { name: 'meta', type: ['null', meta] },
+  ],
+});
+
+export const handshakeResponse = both<HandshakeResponse>({
+  type: 'record',
+  name: 'HandshakeResponse',
+  namespace: 'org.apache.avro.ipc',
+  fields: [
+    { name: 'match', type: { type: 'enum', name: 'HandshakeMatch', symbols: ['BOTH', 'CLIENT', 'NONE'] } },
+    { name: 'serverProtocol', type: ['null', 'string'] },
+    { name: 'serverHash', type: ['null', md5] },
+    { name: 'meta', type: ['null', meta] },
+  ],
+});
+
+/** A protocol as one side of a connection brings it: its text, its hash, and how its types read against ours. */
+export class Protocol {
+  readonly text: string;
+  /** Any 16 bytes that name the text; MD5 by custom. */
+  readonly hash: Buffer;
+  readonly #service: avsc.Service;
+  readonly #checks = new Map<string, Check>();
+  readonly #document: AvroProtocol;
+  readonly #decoders = new Map<string, Decode<unknown>>();
+
+  /** Errors: `bad-request` for a text that is no Avro protocol. */
+  constructor(text: string) {
+    this.text = text;
+    this.hash = createHash('md5').update(text).digest();
+    try {
+      this.#document = JSON.parse(text) as AvroProtocol;
+      this.#service = avsc.Service.forProtocol(this.#document);
+      for (const type of this.#document.types ?? []) checkOf(type as never, this.#checks, this.#document.namespace);
+    } catch (cause) {
+      throw new BitacoraError('bad-request', 'the protocol in the handshake cannot be understood', { cause });
+    }
+  }
+
+  /** Requests as this side writes them, read as ours. Errors: `bad-request` when its message cannot be read as ours. */
+  request<M extends MessageName>(name: M): Decode<Messages[M]['request']> {
+    return this.#decoder(`request of ${name}`, () => {
+      const { request } = this.#document.messages[name] ?? {};
+      const check = checkOf({ type: 'record', name: '', fields: request } as never, this.#checks, this.#document.namespace);
+      return decoding(types(name).requestType, this.#types(name).requestType, check);
+    });
+  }
+
+  /** Answers as this side writes them. */
+  response<M extends MessageName>(name: M): Decode<Messages[M]['response']> {
+    return this.#decoder(`answer to ${name}`, () => {
+      const check = checkOf(this.#document.messages[name]?.response as never, this.#checks, this.#document.namespace);
+      return decoding(types(name).responseType, this.#types(name).responseType, check);
+    });
+  }
+
+  /** Failures as this side writes them. */
+  failure(name: MessageName): Decode<CallError> {
+    return this.#decoder(`failure of ${name}`, () => {
+      const declared = (this.#document.messages[name]?.errors as readonly unknown[] | undefined) ?? [];
+      const check = checkOf(['string', ...declared] as never, this.#checks, this.#document.namespace);
+      return decoding(types(name).errorType, this.#types(name).errorType, check);
+    });
+  }
+
+  #types(name: MessageName): MessageTypes {
+    const message = this.#service.message(name) as MessageTypes | undefined;
+    if (message === undefined) throw new Error(`it has no message ${name}`);
+    return message;
+  }
+
+  /** Decoders are made when first used, and kept: the messages are few. */
+  #decoder<T>(what: string, make: () => Decode<T>): Decode<T> {
+    const known = this.#decoders.get(what);
+    if (known !== undefined) return known as Decode<T>;
+    try {
+      const made = make();
+      this.#decoders.set(what, made);
+      return made;
+    } catch (cause) {
+      throw new BitacoraError('bad-request', `the other side's ${what} cannot be read: ${(cause as Error).message}`, { cause });
+    }
+  }
+}
+
+interface MessageTypes {
+  readonly requestType: Type;
+  readonly responseType: Type;
+  readonly errorType: Type;
+}
+
+const ours = avsc.Service.forProtocol(protocol);
+const types = (name: MessageName): MessageTypes => ours.message(name) as unknown as MessageTypes;
+
+/** The protocol of this version, as nodes and our own client bring it. */
+export const localProtocol = new Protocol(JSON.stringify(protocol));
+
+export const isMessage = (name: string): name is MessageName => Object.hasOwn(protocol.messages, name);
+
+/** Whether failures of a message are told as `Failure`. */
+export const declaresFailure = (name: MessageName): boolean => 'errors' in protocol.messages[name];
+
+export function encodeRequest<M extends MessageName>(name: M, request: Messages[M]['request']): Encode {
+  return encoding<Messages[M]['request']>(types(name).requestType)(request);
+}
+
+export function encodeResponse<M extends MessageName>(name: M, response: Messages[M]['response']): Encode {
+  return encoding<Messages[M]['response']>(types(name).responseType)(response);
+}
+
+/** Errors: `internal` when a `Failure` is given for a message that declares none. */
+export function encodeFailure(name: MessageName, failure: CallError): Encode {
+  return encoding<CallError>(types(name).errorType)(failure);
+}
