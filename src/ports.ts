@@ -23,8 +23,14 @@ export interface Position {
 
 // ---------------------------------------------------------------- the log
 
-/** Header values by name. Absent when the record has none, as those of other producers usually do. */
+/** Header values by name. */
 export type Headers = Readonly<Record<string, Uint8Array>>;
+
+/**
+ * Headers as a log gives them: bytes as a rule, but an array where a name stands twice, or null where a producer gave no value. Whoever
+ * looks at one checks it then: a restore reads millions of records of which only a few names are asked for.
+ */
+export type HeadersRead = Readonly<Record<string, unknown>>;
 
 /** A record to append. `value` null is a tombstone. The bytes must not be changed by the caller until the append has settled. */
 export interface NewRecord {
@@ -40,7 +46,8 @@ export interface LogRecord {
   readonly time: Millis;
   readonly key: Uint8Array | null;
   readonly value: Uint8Array | null;
-  readonly headers: Headers | undefined;
+  /** Undefined or empty when the record has none, as those of other producers usually do. */
+  readonly headers: HeadersRead | undefined;
 }
 
 /** A run of one partition, in order. `records` may be empty: what stood there was compacted or is the log's own. */
@@ -212,11 +219,16 @@ export interface Store {
   readonly sizeBytes: number;
   /** What memory holds, without waiting; undefined: not in memory, ask `get`. */
   peek(key: string): Entry | undefined;
+  /** True: there is certainly no entry, nor is one about to be written. False: it must be looked for. Without waiting, and never throws. */
+  lacks(key: string): boolean;
   /** Errors: `store-damaged` (a checksum does not fit), `store-failed`, `closed`. */
   get(key: string): Promise<Entry | undefined>;
   /** As `get`, for many, in the order asked. */
   load(keys: readonly string[]): Promise<readonly (Entry | undefined)[]>;
-  /** Atomic. After a rejection nothing of the batch is visible and the store must be reopened. Errors: `store-failed`, `closed`. */
+  /**
+   * Atomic, and in the order of the calls. All bytes of the batch are taken before the promise is returned, and nothing of it is held on
+   * to. After a rejection nothing of the batch is visible and the store must be reopened. Errors: `store-failed`, `closed`.
+   */
   write(batch: StoreBatch): Promise<void>;
   /** Sets the identity and, with it, `partitions` fresh checkpoints if the store is empty. */
   identify(identity: StoreIdentity): Promise<void>;

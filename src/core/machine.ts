@@ -53,6 +53,11 @@ export function decodeRun(records: readonly LogRecord[], rules: Rules): DecodedR
   });
 }
 
+/** True when `holds` is true of the key of every record that was understood. */
+export function everyKey(run: DecodedRun, holds: (key: string) => boolean): boolean {
+  return run.every((decoded) => typeof decoded === 'string' || holds(decoded.key));
+}
+
 /** The distinct keys whose entries `step` will look up. */
 export function keysOf(run: DecodedRun): string[] {
   const keys = new Set<string>();
@@ -97,7 +102,6 @@ export function step(
       continue;
     }
     const key = decoded.key;
-    const held = entries.has(key) ? entries.get(key) : current.get(key);
     if (decoded.writer !== writer) {
       writer = decoded.writer;
       old = writer === '' ? undefined : marks.get(writer);
@@ -111,7 +115,10 @@ export function step(
       mark = { sequence: decoded.sequence, time: record.time };
       writers.set(writer, mark);
     }
-    entries.set(key, next(record, decoded, held, duplicate, rules));
+    // A plain write is what it is, whatever was there before: most of the work of a restore is here.
+    const plain = !duplicate && (decoded.operation === 'put' || decoded.operation === 'delete');
+    if (plain) entries.set(key, written(record, decoded, true));
+    else entries.set(key, next(record, decoded, entries.has(key) ? entries.get(key) : current.get(key), duplicate, rules));
     if (decoded.operation !== operation) {
       if (operation !== undefined) applied.set(operation, (applied.get(operation) ?? 0) + count);
       operation = decoded.operation;
@@ -133,7 +140,6 @@ function isDuplicate(record: LogRecord, sequence: number, mark: WriterMark | und
 function next(record: LogRecord, decoded: Decoded, held: Entry | undefined, duplicate: boolean, rules: Rules): Entry | undefined {
   switch (decoded.operation) {
     case 'put':
-      return duplicate ? ignored(record, held) : written(record, decoded, true);
     case 'delete':
       return duplicate ? ignored(record, held) : written(record, decoded, true);
     case 'conditional-put':

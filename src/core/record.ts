@@ -17,7 +17,7 @@
  *
  * Decoding never throws: what cannot be understood comes back as a reason, is counted, and is skipped by every node alike.
  */
-import type { Headers, LogRecord, Millis, NewRecord, Offset } from '../ports.ts';
+import type { HeadersRead, LogRecord, Millis, NewRecord, Offset } from '../ports.ts';
 import { asciiBytes, asciiOf, bytesOf, looseTextOf, textOf } from './bytes.ts';
 
 export type Operation = 'put' | 'delete' | 'conditional-put' | 'conditional-delete' | 'statement' | 'tombstone';
@@ -94,7 +94,7 @@ export function decodeRecord(record: LogRecord): Decoded | UnreadableReason {
   return decodeOurs(key, record, headers);
 }
 
-function decodeOurs(key: string, record: LogRecord, headers: Headers): Decoded | UnreadableReason {
+function decodeOurs(key: string, record: LogRecord, headers: HeadersRead): Decoded | UnreadableReason {
   if (Object.hasOwn(headers, 'tx')) return 'atomic-batch';
   const op = ascii(headers, 'op');
   const operation = op === '' ? (record.value === null ? 'delete' : 'put') : Object.hasOwn(operations, op) ? operations[op] : undefined;
@@ -123,14 +123,14 @@ function decodeOurs(key: string, record: LogRecord, headers: Headers): Decoded |
   };
 }
 
-function conditionOf(headers: Headers): Condition | null {
+function conditionOf(headers: HeadersRead): Condition | null {
   const expected = ascii(headers, 'if');
   if (expected === 'absent') return expected;
   const version = integer(expected);
   return version === undefined ? null : (version as Offset);
 }
 
-function statedOf(headers: Headers, deleted: boolean): Stated | null {
+function statedOf(headers: HeadersRead, deleted: boolean): Stated | null {
   const version = ascii(headers, 'ver') === '-1' ? -1 : integer(ascii(headers, 'ver'));
   const asof = integer(ascii(headers, 'asof'));
   const at = integer(ascii(headers, 'at'));
@@ -147,22 +147,27 @@ function statedOf(headers: Headers, deleted: boolean): Stated | null {
   };
 }
 
-function ascii(headers: Headers, name: string): string {
+function ascii(headers: HeadersRead, name: string): string {
   const value = own(headers, name);
   return value === undefined ? '' : asciiOf(value);
 }
 
-function text(headers: Headers, name: string): string {
+function text(headers: HeadersRead, name: string): string {
   const value = own(headers, name);
   return value === undefined ? '' : looseTextOf(value);
 }
 
 /**
  * A header named `__proto__` may have given the object other ancestors: what they have is no header. And asking first is fast: kafkajs's
- * objects have a hidden class each, for which reading what is not there takes ten times as long.
+ * objects have a hidden class each, for which reading what is not there takes ten times as long. Where a name stands twice the first
+ * counts; a name without bytes is none.
  */
-function own(headers: Headers, name: string): Uint8Array | undefined {
-  return Object.hasOwn(headers, name) ? headers[name] : undefined;
+function own(headers: HeadersRead, name: string): Uint8Array | undefined {
+  if (!Object.hasOwn(headers, name)) return undefined;
+  const value = headers[name];
+  if (value instanceof Uint8Array) return value;
+  const first: unknown = Array.isArray(value) ? value[0] : undefined;
+  return first instanceof Uint8Array ? first : undefined;
 }
 
 /** The whole of `text` from a place on, 1 to 16 digits. In a loop, as it is read for each record. */

@@ -1,14 +1,14 @@
 /**
  * The one writer of the store: log -> machine -> store -> those who wait.
  *
- * Per partition, batches are applied one after another; a batch's entries and its checkpoint are one write. While one batch is being
- * written the next is already taken in and decoded, and no more than that: `batch` resolves when the batch *before* is written, which is
- * the log's back-pressure. After a failed write nothing more is taken: the store must be reopened and the log read again from its
- * checkpoint.
+ * Per partition, batches are applied one after another; a batch's entries and its checkpoint are one write. A batch whose keys are all new
+ * to the store is handed to it at once, which may still be writing the one before; others wait for that. No more than these two are held:
+ * `batch` resolves when the batch *before* is written, which is the log's back-pressure. After a failed write nothing more is taken: the
+ * store must be reopened and the log read again from its checkpoint.
  */
 import { looseTextOf } from '../core/bytes.ts';
 import { genesisKey } from '../core/keys.ts';
-import { type DecodedRun, decodeRun, isLive, keysOf, type Rules, type Step, step } from '../core/machine.ts';
+import { type DecodedRun, decodeRun, everyKey, isLive, keysOf, type Rules, type Skip, type Step, step } from '../core/machine.ts';
 import type {
   Checkpoint,
   Clock,
@@ -21,15 +21,30 @@ import type {
   Partition,
   SkippedRecord,
   Store,
+  StoreBatch,
   StoreIdentity,
   WriterMark,
 } from '../ports.ts';
 import { genesisIdOf } from './genesis.ts';
 
-/** What others want to know of a batch, in this order: `began`, then (written) `applied`. */
+/** What is told of a batch that is applied: little, because it waits for the disk while the batch itself should be forgotten. */
+export interface Applied {
+  readonly partition: Partition;
+  /** Everything before is applied. */
+  readonly next: Offset;
+  readonly records: number;
+  /** Change in the number of entries. */
+  readonly added: number;
+  /** The keys touched, each once. */
+  readonly keys: readonly string[];
+  /** Those of them that a statement has to settle. */
+  readonly unsettled: ReadonlyMap<string, Entry>;
+}
+
+/** What others want to know of a batch: `began` before any of it can be seen, `applied` once it is written; each in the log's order. */
 export interface ApplyListener {
   began(batch: LogBatch): void;
-  applied(batch: LogBatch, step: Step): void;
+  applied(applied: Applied): void;
   skipped(record: SkippedRecord): void;
   /** A batch could not be applied. Told at once: on a quiet partition nobody would bring the next batch and hear of it. */
   failed(error: unknown): void;
@@ -38,15 +53,23 @@ export interface ApplyListener {
 /** Marks older than the compaction lag no longer count for anything; they are looked through this often. */
 const forgetEvery = 512;
 
+const nothing: ReadonlyMap<string, Entry> = new Map();
+
 export class ApplyLoop {
   readonly #store: Store;
   readonly #log: LogIdentity;
   readonly #clock: Clock;
   readonly #meter: Meter;
   readonly #listener: ApplyListener;
+  /** As written. */
   readonly #checkpoints: Checkpoint[];
+  /** As they will be when all that was handed to the store is written; so are the writers' marks. */
+  readonly #staged: Checkpoint[];
   readonly #writers: Map<string, WriterMark>[];
+  /** When all that was taken is written. */
   readonly #tail: Promise<void>[];
+  /** How many writes were taken and not yet handed to the store: while there are any, the next must not overtake them. */
+  readonly #waiting: number[];
   #identity: StoreIdentity;
   readonly #sinceForgotten: number[];
 
@@ -67,7 +90,9 @@ export class ApplyLoop {
     this.#listener = listener;
     this.#writers = writers;
     this.#checkpoints = [...store.checkpoints];
+    this.#staged = [...store.checkpoints];
     this.#tail = this.#checkpoints.map(() => Promise.resolve());
+    this.#waiting = this.#checkpoints.map(() => 0);
     this.#sinceForgotten = this.#checkpoints.map(() => 0);
   }
 
@@ -93,11 +118,15 @@ export class ApplyLoop {
 
   /** Takes a batch of the log; see the head of this file for when it resolves. */
   batch(batch: LogBatch): Promise<void> {
-    const before = this.#tail[batch.partition] as Promise<void>;
-    const run = decodeRun(batch.records, this.#rules(batch.partition));
-    const work = before.then(() => this.#apply(batch, run));
+    const { partition } = batch;
+    const before = this.#tail[partition] as Promise<void>;
+    const run = decodeRun(batch.records, this.#rules(partition));
+    const now = this.#waiting[partition] === 0 && everyKey(run, (key) => this.#store.lacks(key));
+    const work = now
+      ? this.#stage(batch, run, nothing)
+      : this.#inTurn(partition, async () => this.#stage(batch, run, await this.#held(keysOf(run))));
     work.catch((error) => this.#listener.failed(error));
-    this.#tail[batch.partition] = work;
+    this.#tail[partition] = work;
     return before;
   }
 
@@ -109,29 +138,45 @@ export class ApplyLoop {
 
   /** Notes in the store that this node was at a partition's end at `at`, so that a quiet topic does not look like a long absence. */
   noteAtEnd(partition: Partition, at: Millis): Promise<void> {
-    const work = (this.#tail[partition] as Promise<void>).then(async () => {
-      const checkpoint = { ...(this.#checkpoints[partition] as Checkpoint), atEnd: at };
-      await this.#store.write({ partition, checkpoint, entries: new Map(), writers: new Map() });
-      this.#checkpoints[partition] = checkpoint;
+    const work = this.#inTurn(partition, async () => {
+      const checkpoint = { ...(this.#staged[partition] as Checkpoint), atEnd: at };
+      return this.#write({ partition, checkpoint, entries: new Map(), writers: new Map() });
     });
     this.#tail[partition] = work;
     return work;
+  }
+
+  /** Hands a write to the store when those before it are written; resolves when it is written too. */
+  async #inTurn(partition: Partition, stage: () => Promise<void>): Promise<void> {
+    this.#waiting[partition]!++;
+    let written: Promise<void>;
+    try {
+      await this.#tail[partition];
+      written = stage();
+    } finally {
+      this.#waiting[partition]!--;
+    }
+    return written;
   }
 
   #rules(partition: Partition): Rules {
     return { partition, partitions: this.#log.partitions, compactionLagMs: this.#log.compactionLagMs };
   }
 
-  async #apply(batch: LogBatch, run: DecodedRun): Promise<void> {
+  async #held(keys: readonly string[]): Promise<ReadonlyMap<string, Entry>> {
+    const current = new Map<string, Entry>();
+    const held = await this.#store.load(keys);
+    for (const [i, entry] of held.entries()) if (entry !== undefined) current.set(keys[i] as string, entry);
+    return current;
+  }
+
+  /** Decides what the batch comes to and hands it to the store, at once; resolves when it is written and told. */
+  async #stage(batch: LogBatch, run: DecodedRun, current: ReadonlyMap<string, Entry>): Promise<void> {
     const { partition } = batch;
-    const checkpoint = this.#checkpoints[partition] as Checkpoint;
+    const checkpoint = this.#staged[partition] as Checkpoint;
     if (batch.first !== checkpoint.next)
       throw new Error(`partition ${partition}: expected ${checkpoint.next}, the log brought ${batch.first}`);
     this.#listener.began(batch);
-    const keys = keysOf(run);
-    const held = await this.#store.load(keys);
-    const current = new Map<string, Entry>();
-    for (const [i, entry] of held.entries()) if (entry !== undefined) current.set(keys[i] as string, entry);
     const marks = this.#writers[partition] as Map<string, WriterMark>;
     const result = step(batch.records, run, current, marks, checkpoint.logTime, this.#rules(partition));
     const next: Checkpoint = {
@@ -143,32 +188,61 @@ export class ApplyLoop {
     const identity = this.#identified(batch, result);
     const writers = new Map<string, WriterMark | undefined>(result.writers);
     for (const forgotten of this.#forgettable(partition, marks, result)) writers.set(forgotten, undefined);
-    await this.#store.write({
+    const written = this.#write({
       partition,
       checkpoint: next,
       entries: result.entries,
       writers,
       ...(identity === undefined ? {} : { identity }),
     });
-    this.#checkpoints[partition] = next;
-    if (identity !== undefined) this.#identity = identity;
     for (const [writer, mark] of writers) {
       if (mark === undefined) marks.delete(writer);
       else marks.set(writer, mark);
     }
-    this.#tell(batch, result);
+    const { added, applied, skipped } = result;
+    const told = {
+      partition,
+      next: batch.next,
+      records: batch.records.length,
+      added,
+      keys: [...result.entries.keys()],
+      unsettled: unsettledOf(result),
+    };
+    return this.#tellWhen(written, told, applied, skipped, batch.records.at(-1)?.time, identity);
   }
 
-  #tell(batch: LogBatch, result: Step): void {
-    for (const { record, reason } of result.skipped) {
+  /** The store takes all of it before this returns. */
+  #write(batch: StoreBatch): Promise<void> {
+    const { partition, checkpoint } = batch;
+    const written = this.#store.write(batch);
+    this.#staged[partition] = checkpoint;
+    return this.#writtenTo(partition, checkpoint, written);
+  }
+
+  async #writtenTo(partition: Partition, checkpoint: Checkpoint, written: Promise<void>): Promise<void> {
+    await written;
+    this.#checkpoints[partition] = checkpoint;
+  }
+
+  /** Apart from `#stage`, whose batch should be forgotten while the disk writes. */
+  async #tellWhen(
+    written: Promise<void>,
+    told: Applied,
+    applied: ReadonlyMap<string, number>,
+    skipped: readonly Skip[],
+    newest: Millis | undefined,
+    identity: StoreIdentity | undefined,
+  ): Promise<void> {
+    await written;
+    if (identity !== undefined) this.#identity = identity;
+    for (const { record, reason } of skipped) {
       this.#meter.skipped(reason);
       const key = record.key === null ? '' : looseTextOf(record.key.subarray(0, 256));
-      this.#listener.skipped({ position: { partition: batch.partition, offset: record.offset }, key, reason });
+      this.#listener.skipped({ position: { partition: told.partition, offset: record.offset }, key, reason });
     }
-    for (const [operation, count] of result.applied) this.#meter.applied(operation, count);
-    const newest = batch.records.at(-1);
-    if (newest !== undefined) this.#meter.applyDelay(Math.max(0, this.#clock.now() - newest.time) / 1_000);
-    this.#listener.applied(batch, result);
+    for (const [operation, count] of applied) this.#meter.applied(operation, count);
+    if (newest !== undefined) this.#meter.applyDelay(Math.max(0, this.#clock.now() - newest) / 1_000);
+    this.#listener.applied(told);
   }
 
   /**
@@ -191,4 +265,14 @@ export class ApplyLoop {
     const before = result.logTime - this.#log.compactionLagMs;
     return [...marks].flatMap(([writer, mark]) => (mark.time < before && !result.writers.has(writer) ? [writer] : []));
   }
+}
+
+function unsettledOf(result: Step): ReadonlyMap<string, Entry> {
+  let unsettled: Map<string, Entry> | undefined;
+  for (const [key, entry] of result.entries) {
+    if (entry === undefined || entry.settled) continue;
+    unsettled ??= new Map();
+    unsettled.set(key, entry);
+  }
+  return unsettled ?? nothing;
 }

@@ -4,15 +4,12 @@
  */
 import { BitacoraError, codeOf } from '../core/errors.ts';
 import { genesisKey } from '../core/keys.ts';
-import type { Step } from '../core/machine.ts';
 import { partitionOf } from '../core/partitioner.ts';
 import { type Authorship, conditionalPutRecord } from '../core/record.ts';
 import type {
   Chance,
   Clock,
-  Entry,
   Log,
-  LogBatch,
   Logger,
   Meter,
   Millis,
@@ -23,7 +20,7 @@ import type {
   Store,
   Subscription,
 } from '../ports.ts';
-import { ApplyLoop } from './apply-loop.ts';
+import { type Applied, ApplyLoop } from './apply-loop.ts';
 import { genesisKeyBytes, genesisLandmark } from './genesis.ts';
 import { askEveryMs, Progress } from './progress.ts';
 import { Settler } from './settler.ts';
@@ -41,7 +38,7 @@ export interface FollowingOptions {
   readonly author: () => Authorship;
   /** `node/incarnation` of this process's own records. */
   readonly writer: string;
-  readonly applied: (partition: Partition, next: Offset, entries: ReadonlyMap<string, Entry | undefined>) => void;
+  readonly applied: (partition: Partition, next: Offset, keys: readonly string[]) => void;
   readonly skipped: (record: SkippedRecord) => void;
   readonly caughtUp: () => void;
   /** A jump in offsets: what is served from now on may be of no point in time until `caughtUp` comes again. */
@@ -80,8 +77,8 @@ export class Following {
         if (batch.jumped) options.jumped();
         following?.progress.began(batch);
       },
-      applied: (batch, step) => {
-        if (following !== undefined) following.#applied(batch, step);
+      applied: (batch) => {
+        if (following !== undefined) following.#applied(batch);
       },
       skipped: options.skipped,
       failed: (error) => following?.end(error instanceof Error ? error : new Error(String(error))),
@@ -147,12 +144,12 @@ export class Following {
     }
   }
 
-  #applied(batch: LogBatch, step: Step): void {
+  #applied(batch: Applied): void {
     const { applied, writer } = this.#options;
-    const news = this.progress.finished(batch);
-    this.#entries += step.added;
-    this.#settler.applied(step.entries, (entry) => entry.by.startsWith(`${writer}/`));
-    applied(batch.partition, batch.next, step.entries);
+    const news = this.progress.finished(batch.partition, batch.next, batch.records);
+    this.#entries += batch.added;
+    this.#settler.applied(batch.keys, batch.unsettled, (entry) => entry.by.startsWith(`${writer}/`));
+    applied(batch.partition, batch.next, batch.keys);
     this.#subscription?.progress([...this.progress.applied]);
     if (news === 'caught-up') this.#caughtUp();
     if (news === 'ask') void this.#ask();

@@ -35,8 +35,8 @@ export class HotAnswers {
     this.#answers.set(key, answer);
   }
 
-  applied(entries: ReadonlyMap<string, Entry | undefined>): void {
+  applied(keys: readonly string[]): void {
     if (this.#answers.size === 0) return;
-    for (const key of entries.keys()) this.#answers.delete(key);
+    for (const key of keys) this.#answers.delete(key);
   }
 }

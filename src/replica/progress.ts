@@ -5,7 +5,7 @@
  * may have hidden a record whose successor the node has not seen yet, and its state is of no point in time at all. The end asked for is
  * enough: waiting until nothing newer is in the log would be for ever while others write.
  */
-import type { Clock, LogBatch, Millis, Offset, PartitionBounds } from '../ports.ts';
+import type { Clock, LogBatch, Millis, Offset, Partition, PartitionBounds } from '../ports.ts';
 
 /** How often the ends are asked for, when nothing presses. */
 export const askEveryMs = 1_000;
@@ -101,10 +101,10 @@ export class Progress {
   }
 
   /** The batch is applied. `caught-up`: just now; `ask`: the ends should be asked for now, because those known have been reached. */
-  finished(batch: LogBatch): 'caught-up' | 'ask' | undefined {
-    this.#applied[batch.partition] = batch.next;
-    if (batch.next > (this.#ends[batch.partition] as Offset)) this.#ends[batch.partition] = batch.next;
-    this.#records += batch.records.length;
+  finished(partition: Partition, next: Offset, records: number): 'caught-up' | 'ask' | undefined {
+    this.#applied[partition] = next;
+    if (next > (this.#ends[partition] as Offset)) this.#ends[partition] = next;
+    this.#records += records;
     this.#sample();
     if (this.#reached()) return 'caught-up';
     if (this.#caughtUp || this.#target?.jumps === this.#jumps) return undefined;

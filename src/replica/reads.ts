@@ -57,7 +57,7 @@ export interface ReadsOptions {
 interface Question {
   readonly answer: Promise<ReadAnswer>;
   /** The log has delivered the key. */
-  readonly overtaken: (entry: Entry | undefined) => void;
+  readonly overtaken: () => void;
 }
 
 export class Reads {
@@ -117,10 +117,10 @@ export class Reads {
   }
 
   /** A batch is applied: those who ask the peers for one of its keys have their answer here. */
-  applied(entries: ReadonlyMap<string, Entry | undefined>): void {
-    this.#hot.applied(entries);
+  applied(keys: readonly string[]): void {
+    this.#hot.applied(keys);
     if (this.#questions.size === 0) return;
-    for (const [key, question] of this.#questions) if (entries.has(key)) question.overtaken(entries.get(key));
+    for (const key of keys) this.#questions.get(key)?.overtaken();
   }
 
   /** Resolves once this node has applied what of `seen` is in the key's partition. */
@@ -178,11 +178,11 @@ export class Reads {
     const shared = this.#questions.get(key);
     if (shared !== undefined) return shared.answer;
     const stop = new AbortController();
-    let overtaken: (entry: Entry | undefined) => void = () => undefined;
+    let overtaken = (): void => undefined;
     const fromLog = new Promise<ReadAnswer>((resolve) => {
-      overtaken = (entry) => {
+      overtaken = () => {
         stop.abort();
-        resolve(this.#local(bytes, entry));
+        resolve(this.#entry(key).then((entry) => this.#local(bytes, entry)));
       };
     });
     const answer = Promise.race([this.#askPeers(key, bytes, stop.signal), fromLog]).finally(() => this.#questions.delete(key));

@@ -89,8 +89,8 @@ export class Replica implements KeyValue {
       ...options,
       author: () => this.#writes.author(),
       writer: this.#writes.writer,
-      applied: (partition, next, entries) => {
-        this.#reads.applied(entries);
+      applied: (partition, next, keys) => {
+        this.#reads.applied(keys);
         this.#waiters.applied(partition, next);
       },
       skipped: (record) => {

@@ -55,10 +55,12 @@ export class Settler {
   }
 
   /** A batch is applied: some keys became unsettled, others were settled. `own` tells whether this node wrote the newest record. */
-  applied(entries: ReadonlyMap<string, Entry | undefined>, own: (entry: Entry) => boolean): void {
-    for (const [key, entry] of entries) {
-      if (entry === undefined || entry.settled || this.#options.doubt()) this.#due.delete(key);
-      else if (this.#due.size < mostKnown && !this.#due.has(key)) {
+  applied(keys: readonly string[], unsettled: ReadonlyMap<string, Entry>, own: (entry: Entry) => boolean): void {
+    const doubt = this.#options.doubt();
+    if (this.#due.size > 0) for (const key of keys) if (doubt || !unsettled.has(key)) this.#due.delete(key);
+    if (!doubt) {
+      for (const [key, entry] of unsettled) {
+        if (this.#due.size >= mostKnown || this.#due.has(key)) continue;
         this.#due.set(key, this.#options.clock.monotonic() + (own(entry) ? 0 : othersWaitMs));
       }
     }

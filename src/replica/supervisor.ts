@@ -10,7 +10,7 @@
  */
 import { BitacoraError, codeOf } from '../core/errors.ts';
 import type { Authorship } from '../core/record.ts';
-import type { Entry, Log, Millis, NodeState, Offset, Partition, SkippedRecord, Store } from '../ports.ts';
+import type { Log, Millis, NodeState, Offset, Partition, SkippedRecord, Store } from '../ports.ts';
 import { Following } from './following.ts';
 import type { Progress } from './progress.ts';
 import type { ReplicaOptions } from './replica.ts';
@@ -22,7 +22,7 @@ export interface SupervisorOptions extends ReplicaOptions {
   readonly author: () => Authorship;
   /** `node/incarnation` of this process's own records. */
   readonly writer: string;
-  readonly applied: (partition: Partition, next: Offset, entries: ReadonlyMap<string, Entry | undefined>) => void;
+  readonly applied: (partition: Partition, next: Offset, keys: readonly string[]) => void;
   readonly skipped: (record: SkippedRecord) => void;
 }
 

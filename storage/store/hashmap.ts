@@ -20,8 +20,6 @@ export interface HashmapStore extends Store {
 
 /** What a store may offer to the hashmap above it, so that work that it does anyway is not done twice. */
 export interface StoreBeneath extends Store {
-  /** True: there is certainly no entry, in memory neither. */
-  lacks?(key: string): boolean;
   /** As `write`; `taker` is shown all entries of the batch, in order, before this returns its promise. */
   writeShowing?(batch: StoreBatch, taker: BodyTaker | undefined): Promise<void>;
 }
@@ -70,6 +68,10 @@ class Hashmap implements HashmapStore {
     return this.#cache?.get(key);
   }
 
+  lacks(key: string): boolean {
+    return this.#store.lacks(key);
+  }
+
   /** What is in memory is answered even when the store beneath has failed: it is right as of the checkpoints. */
   async get(key: string): Promise<Entry | undefined> {
     return this.peek(key) ?? this.#loads.get(key) ?? this.#load(key);
@@ -83,7 +85,7 @@ class Hashmap implements HashmapStore {
     const places: number[] = [];
     for (let i = 0; i < keys.length; i++) {
       const key = keys[i]!;
-      if (store.lacks?.(key)) continue;
+      if (store.lacks(key)) continue;
       entries[i] = this.peek(key);
       if (entries[i] !== undefined) continue;
       missing.push(key);
@@ -95,19 +97,28 @@ class Hashmap implements HashmapStore {
   }
 
   /** The memory changes when the batch is written, and not at all when it is not; but the copying is done before. */
-  async write(batch: StoreBatch): Promise<void> {
-    const cache = this.#cache;
+  write(batch: StoreBatch): Promise<void> {
     const places: number[] = [];
+    const written = this.#writeStaging(batch, this.#cache, places);
+    return this.#published([...batch.entries.keys()], places, this.#cache, written);
+  }
+
+  /** Apart from `write`, whose batch must not live as long as the disk writes: it holds on to all that was fetched with it. */
+  async #published(
+    keys: readonly string[],
+    places: readonly number[],
+    cache: EntryCache | undefined,
+    written: Promise<void>,
+  ): Promise<void> {
     try {
-      await this.#writeStaging(batch, cache, places);
+      await written;
     } catch (error) {
       for (const place of places) cache?.discard(place);
       throw error;
     }
-    let next = 0;
-    for (const key of batch.entries.keys()) {
-      if (this.#loads.size > 0) this.#loads.delete(key);
-      cache?.publish(key, places[next++]!);
+    for (let i = 0; i < keys.length; i++) {
+      if (this.#loads.size > 0) this.#loads.delete(keys[i]!);
+      cache?.publish(keys[i]!, places[i]!);
     }
   }
 

@@ -120,7 +120,6 @@ class LevelStore implements StoreBeneath {
     return undefined;
   }
 
-  /** True: there is certainly no entry. False: it must be looked for. */
   lacks(key: string): boolean {
     return this.#filter !== undefined && !this.#filter.has(key);
   }
@@ -153,7 +152,7 @@ class LevelStore implements StoreBeneath {
     return entries;
   }
 
-  /** All bytes of the batch are read before this returns its promise. Errors: also `store-damaged`, `internal` (no such partition). */
+  /** Errors: also `store-damaged`, `internal` (no such partition). */
   write(batch: StoreBatch): Promise<void> {
     return this.writeShowing(batch, undefined);
   }
@@ -164,7 +163,8 @@ class LevelStore implements StoreBeneath {
     const { identity } = batch;
     const before = identity === undefined ? this.#staged : checkpointsFor(identity, this.#staged);
     const after = withCheckpoint(before, batch.partition, batch.checkpoint);
-    await this.#enqueue(after, identity, false, (level) => {
+    // Not awaited here: the batch would live as long as the disk writes.
+    return this.#enqueue(after, identity, false, (level) => {
       level.entries(batch.partition, batch.entries, this.#filter, taker);
       level.writers(batch.partition, batch.writers);
     });

@@ -52,6 +52,10 @@ class MemoryStore implements Store {
     return undefined;
   }
 
+  lacks(key: string): boolean {
+    return !this.#disk.entries.has(key);
+  }
+
   async get(key: string): Promise<Entry | undefined> {
     return (await this.load([key]))[0];
   }

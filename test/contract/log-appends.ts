@@ -57,8 +57,8 @@ export function appendContract(stage: Stage): void {
       expect(Buffer.from(whole?.key ?? [])).toEqual(Buffer.from(all));
       expect(Buffer.from(whole?.value ?? [])).toEqual(Buffer.from(all));
       expect(Object.keys(whole?.headers ?? {}).sort()).toEqual(['all', 'empty', 'id']);
-      expect(Buffer.from(whole?.headers?.['all'] ?? [])).toEqual(Buffer.from(all));
-      expect(whole?.headers?.['empty']?.length).toBe(0);
+      expect(Buffer.from((whole?.headers?.['all'] ?? []) as Uint8Array)).toEqual(Buffer.from(all));
+      expect(whole?.headers?.['empty']).toHaveLength(0);
       expect(empty?.value).not.toBeNull();
       expect(empty?.value?.length).toBe(0);
       // A record without headers may come back with none, or with an empty set of them.

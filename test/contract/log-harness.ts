@@ -196,6 +196,7 @@ function copy(record: LogRecord): LogRecord {
     time: record.time,
     key: record.key?.slice() ?? null,
     value: record.value?.slice() ?? null,
-    headers: record.headers && Object.fromEntries(Object.entries(record.headers).map(([name, value]) => [name, value.slice()])),
+    headers:
+      record.headers && Object.fromEntries(Object.entries(record.headers).map(([name, value]) => [name, (value as Uint8Array).slice()])),
   };
 }

@@ -84,7 +84,10 @@ export async function runAgainstModel(place: StorePlace, commands: readonly Comm
         const count = [...entries.keys()].filter((key) => partitionOf(key) === command.partition).length;
         const checkpoint = checkpointWith({ next: ++next, entries: count });
         checkpoints[command.partition] = checkpoint;
-        await store.write(batchOf(own, { partition: command.partition, checkpoint, writers: command.writers }));
+        const written = store.write(batchOf(own, { partition: command.partition, checkpoint, writers: command.writers }));
+        // From the call on, though nobody may see them yet.
+        for (const [key] of own) if (entries.has(key)) expect(store.lacks(key)).toBe(false);
+        await written;
       }
       await compare(store, entries, writers, checkpoints);
     }
@@ -101,6 +104,7 @@ async function compare(
 ): Promise<void> {
   const keys = [...entries.keys()];
   for (const key of keys) {
+    expect(store.lacks(key)).toBe(false);
     const held = store.peek(key);
     if (held !== undefined) expect(plain(held)).toEqual(plain(entries.get(key)));
   }

@@ -138,3 +138,20 @@ describe('decoding', () => {
     );
   });
 });
+
+describe('headers as a log gives them', () => {
+  const read = (headers: Record<string, unknown>) => decodeRecord({ offset: 0 as never, time: 0 as never, key, value, headers });
+
+  test('an empty set is none', () => expect(read({})).toMatchObject({ operation: 'put', by: '', id: '' }));
+
+  test('the first of a name counts', () => {
+    expect(read({ op: [bytesOf('d'), bytesOf('x')], id: [bytesOf('one'), bytesOf('two')] })).toMatchObject({
+      operation: 'delete',
+      id: 'one',
+    });
+  });
+
+  test('a name without bytes is none', () => {
+    expect(read({ op: null, id: undefined, by: [] })).toMatchObject({ operation: 'put', id: '', by: '' });
+  });
+});

@@ -36,6 +36,10 @@ export class FaultyStore implements Store {
     return this.#store.peek(key);
   }
 
+  lacks(key: string): boolean {
+    return this.#store.lacks(key);
+  }
+
   async get(key: string): Promise<Entry | undefined> {
     const code = this.#faults.read;
     this.#faults.read = undefined;

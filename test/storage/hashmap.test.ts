@@ -51,9 +51,10 @@ class HeldStore {
   }
 }
 
-function bound(inner: Store): Pick<Store, 'peek' | 'load' | 'identify' | 'writers' | 'unsettled' | 'verify' | 'close'> {
+function bound(inner: Store): Pick<Store, 'peek' | 'lacks' | 'load' | 'identify' | 'writers' | 'unsettled' | 'verify' | 'close'> {
   return {
     peek: (key) => inner.peek(key),
+    lacks: (key) => inner.lacks(key),
     load: (keys) => inner.load(keys),
     identify: (identity) => inner.identify(identity),
     writers: (partition) => inner.writers(partition),
