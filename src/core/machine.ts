@@ -12,6 +12,7 @@
  *   - a writer's sequence numbers count for half the compaction lag of log time.
  */
 import type { Entry, LogRecord, Millis, Offset, Partition, WriterMark } from '../ports.ts';
+import { genesisKey } from './keys.ts';
 import { partitionOf } from './partitioner.ts';
 import { never } from './position.ts';
 import { type Condition, type Decoded, decodeRecord, type UnreadableReason } from './record.ts';
@@ -116,7 +117,7 @@ export function step(
       writers.set(writer, mark);
     }
     // A plain write is what it is, whatever was there before: most of the work of a restore is here.
-    const plain = !duplicate && (decoded.operation === 'put' || decoded.operation === 'delete');
+    const plain = !duplicate && (decoded.operation === 'put' || decoded.operation === 'delete') && key !== genesisKey;
     if (plain) entries.set(key, written(record, decoded, true));
     else entries.set(key, next(record, decoded, entries.has(key) ? entries.get(key) : current.get(key), duplicate, rules));
     if (decoded.operation !== operation) {
@@ -141,7 +142,8 @@ function next(record: LogRecord, decoded: Decoded, held: Entry | undefined, dupl
   switch (decoded.operation) {
     case 'put':
     case 'delete':
-      return duplicate ? ignored(record, held) : written(record, decoded, true);
+      // Nobody may give the topic another identity: it is stated again, or compaction would leave only this record.
+      return duplicate || decoded.key === genesisKey ? ignored(record, held) : written(record, decoded, true);
     case 'conditional-put':
     case 'conditional-delete': {
       const holds = !duplicate && met(decoded.condition as Condition, held, record.time);

@@ -1,6 +1,7 @@
 /** The rules of the machine, one by one (DESIGN of conditional records: docs/consistency.md). */
 import { describe, expect, test } from 'vitest';
 import { asciiBytes } from '../../src/core/bytes.ts';
+import { genesisKey } from '../../src/core/keys.ts';
 import { isLive } from '../../src/core/machine.ts';
 import type { Millis, Offset, Partition } from '../../src/ports.ts';
 import {
@@ -217,5 +218,24 @@ describe('tombstones', () => {
       settled: false,
       deleted: false,
     });
+  });
+});
+
+describe('the genesis record', () => {
+  const genesis = ifMatch(genesisKey, 'this-topic', 'absent', by(1));
+
+  test.each([
+    ['a put', put(genesisKey, 'another')],
+    ['a null', foreignNull(genesisKey)],
+    ['a delete of ours', del(genesisKey, by(2))],
+  ])('%s of somebody else changes nothing and has it stated again', (_, foreign) => {
+    const entry = entryAfter([at(0, genesis), at(1, foreign)], genesisKey);
+    expect(textIn(entry)).toBe('this-topic');
+    expect(entry).toMatchObject({ version: 0, newest: 1, settled: false, deleted: false });
+  });
+
+  test('before there is one, a put of somebody else is none', () => {
+    const entry = entryAfter([at(0, put(genesisKey, 'another')), at(1, genesis)], genesisKey);
+    expect(textIn(entry)).toBe('this-topic');
   });
 });

@@ -15,11 +15,8 @@ const partitions = 2;
 const oldKeys = Array.from({ length: 30 }, (_, i) => `old-${i}`);
 const compacted = { 'cleanup.policy': 'compact', 'message.timestamp.type': 'LogAppendTime', 'min.compaction.lag.ms': '3600000' };
 
-/**
- * Deletes the topic, makes it again, and writes so many records into it when `noticed` has resolved. A topic that is deleted, made again and
- * filled beyond a node's position between two of its fetches looks the same to it until the next connection (docs/consistency.md).
- */
-async function recreate(topic: string, records: number, noticed: () => Promise<unknown> = async () => undefined): Promise<void> {
+/** Deletes the topic, makes it again, and writes so many records into it, all at once. */
+async function recreate(topic: string, records: number): Promise<void> {
   const brokers = inject('brokers');
   await withAdmin(brokers, async (admin) => {
     await admin.deleteTopics({ topics: [topic] });
@@ -27,7 +24,6 @@ async function recreate(topic: string, records: number, noticed: () => Promise<u
   });
   // A node that runs and misses the topic may be the first to make it again.
   await createTopic(brokers, topic, partitions, compacted);
-  await noticed();
   const keys = Array.from({ length: records }, (_, i) => `new-${i}`);
   await until('the records are taken', async () => {
     await produce(
@@ -78,7 +74,7 @@ test.each([
     const topic = newName('again');
     const node = await filled(topic);
     const { genesis } = await node.status();
-    await recreate(topic, records, () => node.said('store.rebuild', 60_000));
+    await recreate(topic, records);
     await isMadeAnew(node, topic, genesis);
   },
   120_000,

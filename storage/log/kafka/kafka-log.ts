@@ -6,6 +6,7 @@ import type {
   Logger,
   LogIdentity,
   LogState,
+  Millis,
   NewRecord,
   Offset,
   Partition,
@@ -127,6 +128,7 @@ class KafkaLog implements Log {
         newGroupId: () => this.#newGroupId(),
         newClient: () => kafkaClient(this.#options.connection, this.#options.logger, 2),
         ends: async () => (await this.bounds()).map((bounds) => bounds.next),
+        firstSince: this.identity.logAppendTime ? (time) => this.#firstSince(time) : undefined,
         logger: this.#options.logger,
         outcome: (ok) => {
           this.#noted(ok);
@@ -209,6 +211,16 @@ class KafkaLog implements Log {
     throw new BitacoraError('log-unavailable', `the log does not tell its ends: ${inTime ? messageOf(failure) : 'no answer'}`, {
       cause: failure,
     });
+  }
+
+  async #firstSince(time: Millis): Promise<readonly Offset[]> {
+    let offsets: readonly { readonly partition: number; readonly offset: string }[] | undefined;
+    const work = this.#admin.fetchTopicOffsetsByTimestamp(this.identity.topic, time).then((answer) => {
+      offsets = answer;
+    });
+    await atMost(askMs, work);
+    if (offsets === undefined) throw new BitacoraError('log-unavailable', 'the log does not tell where its records of a time begin');
+    return offsets.toSorted((a, b) => a.partition - b.partition).map(({ offset }) => Number(offset) as Offset);
   }
 
   #noted(ok: boolean): void {

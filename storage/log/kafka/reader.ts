@@ -12,6 +12,7 @@
 import { BitacoraError } from '../../../src/core/errors.ts';
 import type { LogBatch, Logger, LogRecord, Millis, Offset, Partition, SubscribeOptions, Subscriber } from '../../../src/ports.ts';
 import { atMost, type Client, type Consumer, type IHeaders, messageOf, protocolError } from './client.ts';
+import { TopicClue } from './topic-clue.ts';
 
 export interface ReaderOptions {
   readonly topic: string;
@@ -22,6 +23,8 @@ export interface ReaderOptions {
   /** The largest batch that a partition may hold. */
   readonly largestBatchBytes: number;
   readonly ends: () => Promise<readonly Offset[]>;
+  /** By partition the first offset at or after a time; its end where there is none. Undefined where the records' times may go back. */
+  readonly firstSince: ((time: Millis) => Promise<readonly Offset[]>) | undefined;
   readonly logger: Logger;
   /** Told when the consumer works and when it does not. */
   readonly outcome: (ok: boolean) => void;
@@ -41,6 +44,8 @@ const emptyAfterMs = 4_000;
 /** An end below what was read is believed when it is told this often: a new leader may tell an old one for a moment. */
 const verdicts = 3;
 const commitEveryMs = 5_000;
+/** How often a topic that moves on as if nothing had happened is asked whether it is still the same. */
+const compareEveryMs = 5_000;
 
 /** A message as kafkajs really gives it: its types leave out what tells control records and batch ends. */
 interface RawMessage {
@@ -86,6 +91,8 @@ export class Reader {
   #committed: readonly Offset[] | undefined;
   #committedAt = 0;
   #watching = false;
+  readonly #clue = new TopicClue();
+  #comparedAt = 0;
 
   constructor(options: ReaderOptions, subscribe: SubscribeOptions, subscriber: Subscriber) {
     this.#options = options;
@@ -266,6 +273,7 @@ export class Reader {
     };
     this.#positions[partition] = batch.next;
     this.#moved[partition] = performance.now();
+    this.#clue.heard(partition, batch.records);
     await this.#deliver(batch);
     return last;
   }
@@ -360,6 +368,7 @@ export class Reader {
       this.#feedStarved(behind, now);
       await this.#stepOverEmpty(behind, now);
       this.#landmarkOverdue(ends, soughtTo, now);
+      await this.#compare(now);
       await this.#commit();
     } catch (error) {
       this.#options.logger.debug({ event: 'log.watchdog', error: messageOf(error) }, 'the log did not tell its ends');
@@ -434,6 +443,18 @@ export class Reader {
     if (soughtTo >= end || stuck) {
       this.#end(new BitacoraError('log-changed', `the topic ${this.#options.topic} no longer holds its genesis record`));
     }
+  }
+
+  /** A topic made anew that has outgrown the old one shows in nothing that is read: topic-clue.ts says how it is noticed. */
+  async #compare(now: number): Promise<void> {
+    const { firstSince } = this.#options;
+    const { since } = this.#clue;
+    if (firstSince === undefined || since === undefined || now - this.#comparedAt < compareEveryMs || this.#landmarkSought) return;
+    this.#comparedAt = now;
+    if (this.#clue.fits(await firstSince(since)) || this.#closed) return;
+    this.#clue.forget();
+    this.#options.logger.warn({ event: 'log.topic-suspected' }, 'the topic may be another one than before: its identity is looked for');
+    this.#consumer?.dead();
   }
 
   /** So that operators' tools show this node's lag; never used to resume. */
