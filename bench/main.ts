@@ -1,6 +1,7 @@
-/** `npm run bench [-- http restore post]`: ratios inside one run, because absolute figures on a shared machine mean little. */
+/** `npm run bench [-- http post avro restore]`: ratios inside one run, because absolute figures on a shared machine mean little. */
 import { buildProject } from '../test/services/build.ts';
 import { startKafka } from '../test/services/kafka.ts';
+import { benchAvro } from './avro.ts';
 import { benchHttp } from './http.ts';
 import { benchPost } from './post.ts';
 import { fellShort } from './report.ts';
@@ -14,11 +15,15 @@ if (wants('http')) {
   process.stdout.write('http\n');
   await benchHttp();
 }
-const kafka = wants('post') || wants('restore') ? await startKafka() : undefined;
+const kafka = wants('post') || wants('avro') || wants('restore') ? await startKafka() : undefined;
 try {
   if (kafka !== undefined && wants('post')) {
     process.stdout.write('post\n');
     await benchPost(kafka);
+  }
+  if (kafka !== undefined && wants('avro')) {
+    process.stdout.write('avro\n');
+    await benchAvro(kafka);
   }
   if (kafka !== undefined && wants('restore')) {
     process.stdout.write('restore\n');

@@ -9,6 +9,7 @@ const main = fileURLToPath(new URL('../dist/src/app/main.js', import.meta.url));
 export interface NodeProcess {
   readonly url: string;
   readonly port: number;
+  readonly avroPort: number;
   readonly pid: number;
   /** Milliseconds from the start of the process to the log line with this event. */
   until(event: string): Promise<number>;
@@ -18,10 +19,17 @@ export interface NodeProcess {
 }
 
 export async function startNodeProcess(env: Readonly<Record<string, string>>): Promise<NodeProcess> {
-  const [port] = await freePorts(1);
+  const [port, avroPort] = await freePorts(2);
   const began = performance.now();
   const child = spawn(process.execPath, [main, 'serve'], {
-    env: { PATH: process.env['PATH'], API_PORT: String(port), NODE_ADDRESS: `127.0.0.1:${port}`, LOG_FORMAT: 'json', ...env },
+    env: {
+      PATH: process.env['PATH'],
+      API_PORT: String(port),
+      AVRO_PORT: String(avroPort),
+      NODE_ADDRESS: `127.0.0.1:${port}`,
+      LOG_FORMAT: 'json',
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const seen = new Map<string, number>();
@@ -39,6 +47,7 @@ export async function startNodeProcess(env: Readonly<Record<string, string>>): P
   return {
     url: `http://127.0.0.1:${port}`,
     port: port as number,
+    avroPort: avroPort as number,
     pid: child.pid as number,
     until: (event) => untilEvent(child, seen, waiting, event),
     residentMb: () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1]) / 1024,

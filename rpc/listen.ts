@@ -3,8 +3,8 @@ import type { AddressInfo, Server } from 'node:net';
 import { BitacoraError } from '../src/core/errors.ts';
 import { portHolder } from './port-holder.ts';
 
-/** Resolves with the address that was given. Errors: `port-taken`, `option-invalid`. */
-export async function listen(server: Server, host: string, port: number): Promise<{ host: string; port: number }> {
+/** Resolves with the address that was given. `setting` names where the port comes from. Errors: `port-taken`, `option-invalid`. */
+export async function listen(server: Server, host: string, port: number, setting: string): Promise<{ host: string; port: number }> {
   try {
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
@@ -14,21 +14,23 @@ export async function listen(server: Server, host: string, port: number): Promis
       });
     });
   } catch (error) {
-    throw await refusal(error as NodeJS.ErrnoException, host, port);
+    throw await refusal(error as NodeJS.ErrnoException, host, port, setting);
   }
   const address = server.address() as AddressInfo;
   return { host: address.address, port: address.port };
 }
 
-async function refusal(error: NodeJS.ErrnoException, host: string, port: number): Promise<Error> {
+async function refusal(error: NodeJS.ErrnoException, host: string, port: number, setting: string): Promise<Error> {
   switch (error.code) {
     case 'EADDRINUSE': {
       const holder = await portHolder(port);
       const who = holder === undefined ? 'another process' : holder;
-      return new BitacoraError('port-taken', `port ${port} is taken by ${who}; stop it or choose another port`, { cause: error });
+      return new BitacoraError('port-taken', `port ${port} is taken by ${who}; stop it or choose another ${setting}`, { cause: error });
     }
     case 'EACCES':
-      return new BitacoraError('option-invalid', `port ${port} may not be opened by this user; choose one above 1023`, { cause: error });
+      return new BitacoraError('option-invalid', `port ${port} may not be opened by this user; choose an ${setting} above 1023`, {
+        cause: error,
+      });
     case 'EADDRNOTAVAIL':
     case 'ENOTFOUND':
       return new BitacoraError('option-invalid', `${host} is not an address of this machine`, { cause: error });

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need beyond Node, on Debian as root: nginx and promtool (the binaries alone), and, where there is neither a
-# Docker daemon nor Java with Maven, a Java runtime and Maven. Run again, it changes nothing and takes no time.
+# Installs what the tests need beyond Node, on Debian as root: nginx and promtool (the binaries alone), a Java runtime and
+# Maven. Run again, it changes nothing and takes no time.
 set -euo pipefail
 
 fail() { echo "install-test-dependencies: $*" >&2; exit 1; }
@@ -16,12 +16,9 @@ want() { # name, package, test: one line that says what is there or will be
 
 want nginx nginx-light 'command -v nginx || [ -x /usr/sbin/nginx ]'
 want promtool prometheus 'command -v promtool'
-if timeout 10 docker info >/dev/null 2>&1; then
-  echo "Docker: present, so Java and Maven are not needed"
-else
-  want Java openjdk-17-jre-headless 'java -version'
-  want Maven maven 'mvn -version'
-fi
+# Java's own clients of the Avro face, with or without Docker.
+want Java openjdk-17-jre-headless 'java -version'
+want Maven maven 'mvn -version'
 
 [ ${#missing[@]} -gt 0 ] || exit 0
 

@@ -107,7 +107,7 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
     onRequest(request, response);
   });
 
-  const address = await listen(server, options.host, options.port);
+  const address = await listen(server, options.host, options.port, 'API_PORT');
   server.on('error', (err) => logger.error({ event: 'http.error', err }, 'the HTTP server reported an error'));
   return { address, ...ending(server, connections, options.drainMs) };
 }

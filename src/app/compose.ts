@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { openStaticMembership } from '../../cluster/membership/static.ts';
 import { openZooKeeperMembership } from '../../cluster/membership/zookeeper.ts';
 import { openHttpPeers } from '../../cluster/peers.ts';
-import { type HttpServer, openHttpServer } from '../../rpc/http/server.ts';
+import type { AvroServer } from '../../rpc/avro/server.ts';
+import type { HttpServer } from '../../rpc/http/server.ts';
 import { openDataDirectory } from '../../storage/data-directory.ts';
 import { openEmbeddedLog } from '../../storage/log/embedded/embedded-log.ts';
 import { openMemoryLog, openMemoryTopic } from '../../storage/log/memory-log.ts';
@@ -15,7 +16,8 @@ import type { Log, Logger, Membership, Store } from '../ports.ts';
 import { openReplica, type Replica, type ReplicaOptions } from '../replica/replica.ts';
 import { type Config, ownAddress } from './config/config.ts';
 import { findHostAddress } from './ecs-address.ts';
-import { createMetrics, type Metrics } from './metrics.ts';
+import { serveAvro, serveHttp } from './faces.ts';
+import { createMetrics } from './metrics.ts';
 import { systemChance as chance, systemClock as clock } from './system.ts';
 import { version } from './version.ts';
 
@@ -25,10 +27,18 @@ export interface Node {
   readonly address: string;
   /** Where its HTTP face listens. */
   readonly listening: { readonly host: string; readonly port: number };
+  /** Where its Avro face listens; undefined: it is off. */
+  readonly avro: { readonly host: string; readonly port: number } | undefined;
   readonly replica: Replica;
   readonly membership: Membership;
   /** Not ready, out of the membership, door closed, what is in flight finished, log and store closed. Idempotent, bounded. */
   stop(): Promise<void>;
+}
+
+/** What the metrics look at, which is opened after them. */
+interface Holder {
+  store?: Store;
+  avro?: AvroServer | undefined;
 }
 
 /** Bytes a record may take beside its value: the key, and headers with room to spare. */
@@ -45,12 +55,13 @@ export async function startNode(config: Config, logger: Logger, onFatal: (error:
       undo.push(() => directory.close());
     }
     let replica: Replica | undefined;
-    const holder: { store?: Store } = {};
+    const holder: Holder = {};
     const metrics = createMetrics({
       version,
       status: () => (replica as Replica).status,
       membership: () => membership,
       storeBytes: () => holder.store?.sizeBytes ?? 0,
+      avroConnections: () => holder.avro?.connections ?? 0,
     });
     const name = host.includes(':') ? host : `${host}:${config.httpPort}`;
     const peers = openHttpPeers({
@@ -78,9 +89,21 @@ export async function startNode(config: Config, logger: Logger, onFatal: (error:
     undo.push(() => node.close());
     const http = await serveHttp(config, name, node, metrics, logger);
     undo.push(() => http.close());
+    const avro = await serveAvro(config, name, node, metrics, logger);
+    undo.push(async () => avro?.close());
+    holder.avro = avro;
     const address = host.includes(':') ? host : `${host}:${http.address.port}`;
-    membership.join({ address, socket: '' });
-    return { address, listening: http.address, replica: node, membership, stop: stopping(config, logger, node, membership, http, undo) };
+    const socket = avro === undefined ? '' : `${address.slice(0, address.lastIndexOf(':'))}:${avro.address.port}`;
+    membership.join({ address, socket });
+    const faces = avro === undefined ? [http] : [http, avro];
+    return {
+      address,
+      listening: http.address,
+      avro: avro?.address,
+      replica: node,
+      membership,
+      stop: stopping(config, logger, node, membership, faces, undo),
+    };
   } catch (error) {
     for (const step of undo.reverse()) await step();
     throw error;
@@ -99,7 +122,7 @@ async function openMembership(config: Config, logger: Logger): Promise<Membershi
 
 type LogAndStore = Pick<ReplicaOptions, 'openLog' | 'openStore' | 'setStoreAside'>;
 
-function logAndStore(config: Config, node: string, logger: Logger, holder: { store?: Store }): LogAndStore {
+function logAndStore(config: Config, node: string, logger: Logger, holder: Holder): LogAndStore {
   const { topic, partitions, compactionLagMs, deleteRetentionMs } = config;
   const keep = async (store: Store): Promise<Store> => {
     holder.store = withHashmap(store, config.cacheBytes);
@@ -152,34 +175,12 @@ function logAndStore(config: Config, node: string, logger: Logger, holder: { sto
   };
 }
 
-function serveHttp(config: Config, name: string, keyValue: Replica, metrics: Metrics, logger: Logger): Promise<HttpServer> {
-  return openHttpServer({
-    keyValue,
-    node: name,
-    host: config.httpHost,
-    port: config.httpPort,
-    limits: {
-      maxValueBytes: config.maxValueBytes,
-      maxHeaderBytes: config.maxHeaderBytes,
-      maxConnections: config.maxConnections,
-      headersTimeoutMs: config.headersTimeoutMs,
-      requestTimeoutMs: config.requestTimeoutMs,
-      keepAliveTimeoutMs: config.keepAliveTimeoutMs,
-      writeTimeoutMs: config.writeTimeoutMs,
-    },
-    metrics: () => metrics.render(),
-    observe: (route, method, status, seconds) => metrics.observeHttp(route, method, status, seconds),
-    logger,
-    drainMs: config.drainTimeoutMs,
-  });
-}
-
 function stopping(
   config: Config,
   logger: Logger,
   replica: Replica,
   membership: Membership,
-  http: HttpServer,
+  faces: readonly Pick<HttpServer, 'drain'>[],
   undo: (() => Promise<void>)[],
 ): () => Promise<void> {
   let stopped: Promise<void> | undefined;
@@ -188,7 +189,7 @@ function stopping(
     replica.announceLeaving();
     await membership.leave();
     if (config.drainDelayMs > 0) await new Promise((resolve) => setTimeout(resolve, config.drainDelayMs));
-    await http.drain();
+    await Promise.all(faces.map((face) => face.drain()));
     await replica.drain();
     for (const step of undo.reverse()) await step();
     const seconds = Math.round(clock.monotonic() - began) / 1_000;

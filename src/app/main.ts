@@ -6,6 +6,7 @@ const usage = `bitacora: a key-value store whose write-ahead log is a Kafka topi
 
   bitacora serve [settings]    run a node; serve --help lists the settings
   bitacora health [--url URL]  ask a node whether it is well: exit code 0 or not
+  bitacora rpc get|set|del     one call over the Avro face; rpc --help says more
   bitacora version
   bitacora help
 
@@ -20,6 +21,13 @@ async function main(argv: readonly string[]): Promise<number> {
       return (await import('./serve.ts')).serve(rest);
     case 'health':
       return (await import('./health.ts')).health(rest, process.env);
+    case 'rpc':
+      return (await import('./rpc-command.ts')).rpc(rest, {
+        env: process.env,
+        input: process.stdin,
+        out: process.stdout,
+        err: process.stderr,
+      });
     case 'version':
     case '--version':
       process.stdout.write(`${(await import('./version.ts')).version}\n`);

@@ -7,11 +7,14 @@ export interface MetricsOptions {
   readonly status: () => NodeStatus;
   readonly membership: () => Membership | undefined;
   readonly storeBytes: () => number;
+  /** Open connections of the Avro face. */
+  readonly avroConnections: () => number;
 }
 
 export interface Metrics {
   readonly meter: Meter;
   observeHttp(route: string, method: string, status: number, seconds: number): void;
+  observeAvro(message: string, outcome: string, seconds: number): void;
   observePeer(outcome: string): void;
   render(): Promise<{ contentType: string; body: string }>;
 }
@@ -78,8 +81,16 @@ export function createMetrics(options: MetricsOptions): Metrics {
     buckets: fast,
     registers,
   });
+  const avro = new Histogram({
+    name: 'bitacora_avro_request_duration_seconds',
+    help: 'Avro calls, by message and outcome (ok, or an error code)',
+    labelNames: ['message', 'outcome'],
+    buckets: fast,
+    registers,
+  });
   // Looking a labelled child up costs more than observing it, and the hot read is observed tens of thousands of times a second.
   const children = new Map<string, { observe(seconds: number): void }>();
+  const avroChildren = new Map<string, { observe(seconds: number): void }>();
   const localHit = reads.labels('local', 'hit');
   return {
     meter: {
@@ -89,6 +100,15 @@ export function createMetrics(options: MetricsOptions): Metrics {
       applyDelay: (seconds) => delay.observe(seconds),
       read: (source, outcome) => (source === 'local' && outcome === 'hit' ? localHit.inc() : reads.inc({ source, outcome })),
       rebuilt: (reason) => rebuilds.inc({ reason }),
+    },
+    observeAvro(message, outcome, seconds) {
+      const name = `${message} ${outcome}`;
+      let child = avroChildren.get(name);
+      if (child === undefined) {
+        child = avro.labels(message, outcome);
+        avroChildren.set(name, child);
+      }
+      child.observe(seconds);
     },
     observePeer: (outcome) => peers.inc({ outcome }),
     observeHttp(route, method, status, seconds) {
@@ -141,6 +161,7 @@ function gauges(registry: Registry, options: MetricsOptions): void {
   gauge('bitacora_log_lag_seconds', 'How long this node has not known itself at the end of the log', () => status().lagMs / 1_000);
   gauge('bitacora_restore_progress_ratio', 'Progress of catching up, by position, 0 to 1', () => status().progress);
   gauge('bitacora_keys', 'Entries held, expiry markers and the system’s own included', () => status().entries);
+  gauge('bitacora_avro_connections', 'Open connections of the Avro face', options.avroConnections);
   gauge('bitacora_store_size_bytes', 'Size of the local database', options.storeBytes);
   perPartition('bitacora_log_applied_offset', 'Offset up to which the log is applied', (now, partition) => now.applied[partition] ?? 0);
   perPartition('bitacora_log_end_offset', 'End of the log as last asked', (now, partition) => now.ends[partition] ?? 0);

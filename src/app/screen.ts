@@ -15,7 +15,15 @@ const lineEveryMs = 5_000;
 export function showFirstScreen(node: Node, config: Config, logger: Logger): void {
   const { host, port } = node.listening;
   logger.info(
-    { event: 'node.listening', version, log: config.log, http: `${host}:${port}`, address: node.address, membership: node.membership.kind },
+    {
+      event: 'node.listening',
+      version,
+      log: config.log,
+      http: `${host}:${port}`,
+      avro: node.avro && `${node.avro.host}:${node.avro.port}`,
+      address: node.address,
+      membership: node.membership.kind,
+    },
     'listening',
   );
   if (!process.stdout.isTTY) return;
@@ -30,6 +38,7 @@ export function showFirstScreen(node: Node, config: Config, logger: Logger): voi
   log      ${where[config.log]}
   members  ${config.zookeeperHosts === undefined ? (node.membership.kind === 'none' ? 'this node alone' : config.members.join(', ')) : `ZooKeeper at ${config.zookeeperHosts}`}
   http     ${url}      /health /readyz /metrics
+  avro     ${node.avro === undefined ? 'off' : `127.0.0.1:${node.avro.port}      bitacora rpc get hello`}
 
   try      curl -X POST '${url}/rpc?key=hello&value=world'
            curl '${url}/rpc?key=hello'

@@ -55,3 +55,8 @@ describe('what else is decided', () => {
     expect(ownAddress('::')).not.toBe('::');
   });
 });
+
+test('a request’s headers have at most the time of the request', () => {
+  expect(configFrom([], { BITACORA_REQUEST_TIMEOUT: '1000' }).headersTimeoutMs).toBe(1_000);
+  expect(configFrom([], {})).toMatchObject({ headersTimeoutMs: 10_000, requestTimeoutMs: 30_000 });
+});

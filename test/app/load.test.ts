@@ -125,7 +125,14 @@ describe('the table', () => {
     for (const option of options) {
       const { name, type } = option;
       const fallback =
-        option.default || ('choices' in option ? option.choices[0] : type === 'integer' ? '1' : type === 'flag' ? 'true' : 'x');
+        option.default ||
+        ('choices' in option
+          ? option.choices[0]
+          : type === 'integer'
+            ? String('min' in option ? Math.max(1, option.min) : 1)
+            : type === 'flag'
+              ? 'true'
+              : 'x');
       for (const variable of variablesOf(option)) expect(loadSettings([], { [variable]: fallback }).given(name)).toBe(true);
       expect(loadSettings([`${flagOf(option)}=${fallback}`], {}).text(name)).toBe(fallback);
       expect(loadSettings(['--config', fileWith(`${keyOf(option)}: "${fallback}"`)], {}).text(name)).toBe(fallback);

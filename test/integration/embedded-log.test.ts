@@ -40,11 +40,19 @@ test('killed under load, twice: every acknowledged write and delete is there', a
 test('a first run with no settings at all, in an empty directory', async () => {
   const directory = await newDirectory();
   // The usual port, unless somebody on this machine has it.
-  const port = (await isFree(8082)) ? 8082 : (await newPlace()).port;
-  const place = { port, directory, address: `127.0.0.1:${port}`, url: `http://127.0.0.1:${port}` };
-  const node = runNode(place, {}, port === 8082 ? [] : ['--api-port', String(port)]);
+  const usual = (await isFree(8082)) && (await isFree(8083));
+  const { port, avroPort } = usual ? { port: 8082, avroPort: 8083 } : await newPlace();
+  const place = {
+    port,
+    avroPort,
+    socket: `127.0.0.1:${avroPort}`,
+    directory,
+    address: `127.0.0.1:${port}`,
+    url: `http://127.0.0.1:${port}`,
+  };
+  const node = runNode(place, {}, usual ? [] : ['--api-port', String(port), '--avro-port', String(avroPort)]);
   await node.ready();
-  expect(await node.said('node.listening')).toMatchObject({ log: 'embedded', http: `127.0.0.1:${port}` });
+  expect(await node.said('node.listening')).toMatchObject({ log: 'embedded', http: `127.0.0.1:${port}`, avro: `127.0.0.1:${avroPort}` });
   expect((await put(node, 'hello', 'world')).status).toBe(200);
   expect(await valueAt(node, 'hello')).toBe('world');
   expect((await remove(node, 'hello')).status).toBe(200);

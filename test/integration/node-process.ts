@@ -11,6 +11,9 @@ const main = join(import.meta.dirname, '../../dist/src/app/main.js');
 /** Where a node lives; it keeps port and directory when it is started again. */
 export interface Place {
   readonly port: number;
+  readonly avroPort: number;
+  /** Of its Avro face. */
+  readonly socket: string;
   /** The directory it is started in; its data are in `data` below. */
   readonly directory: string;
   /** Its name among the others. */
@@ -72,14 +75,22 @@ export interface Environment {
 }
 
 export async function newPlace(): Promise<Place> {
-  const [port] = (await freePorts(1)) as [number];
-  return { port, directory: await newDirectory(), address: `127.0.0.1:${port}`, url: `http://127.0.0.1:${port}` };
+  const [port, avroPort] = (await freePorts(2)) as [number, number];
+  return {
+    port,
+    avroPort,
+    socket: `127.0.0.1:${avroPort}`,
+    directory: await newDirectory(),
+    address: `127.0.0.1:${port}`,
+    url: `http://127.0.0.1:${port}`,
+  };
 }
 
 /** Starts a node; nothing is waited for. It is killed at the clean-up if it still runs. */
 export function startNode(place: Place, environment: Environment, flags: readonly string[] = []): NodeProcess {
   const defaults = {
     API_PORT: String(place.port),
+    AVRO_PORT: String(place.avroPort),
     NODE_ADDRESS: place.address,
     BITACORA_HTTP_HOST: '127.0.0.1',
     BITACORA_DATA_DIR: join(place.directory, 'data'),

@@ -17,10 +17,10 @@ test('a session that expires while its node is frozen: registered again under th
   const root = settings.BITACORA_ZOOKEEPER_ROOT;
   const path = `${root}/servers/${frozen.address}`;
   const eyes = await openEyes(hosts);
-  // The paths of the original; there is no Avro face yet, so nobody is listed for it.
   expect([...(await eyes.children(`${root}/servers`))].sort()).toEqual([one.address, frozen.address].sort());
-  expect(await eyes.children(`${root}/sockets`)).toEqual([]);
+  expect([...(await eyes.children(`${root}/sockets`))].sort()).toEqual([one.socket, frozen.socket].sort());
   expect(await dataOf(hosts, path)).toBe(frozen.address);
+  expect(await dataOf(hosts, `${root}/sockets/${frozen.socket}`)).toBe(frozen.socket);
   const before = await eyes.owner(path);
   expect(before).not.toBe('0');
 
@@ -42,7 +42,8 @@ test('a session that expires while its node is frozen: registered again under th
   expect(after).not.toBe('0');
   expect(after).not.toBe(before);
   expect(await dataOf(hosts, path)).toBe(frozen.address);
-  expect(await eyes.children(`${root}/sockets`)).toEqual([]);
+  expect([...(await eyes.children(`${root}/sockets`))].sort()).toEqual([one.socket, frozen.socket].sort());
+  expect(await eyes.owner(`${root}/sockets/${frozen.socket}`)).toBe(after);
   await until('what was written meanwhile', async () => (await valueAt(frozen, 'meanwhile')) === 'x');
   await frozen.ready();
 

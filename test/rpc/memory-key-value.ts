@@ -25,6 +25,8 @@ export interface MemoryKeyValue extends KeyValue {
   failure: Error | undefined;
   /** Awaited by every write before it is done; its caller's signal ends the wait. */
   writeGate: Promise<void> | undefined;
+  /** As `writeGate`, for every read that memory does not answer. */
+  readGate: Promise<void> | undefined;
   /** False: memory holds nothing, so that every read takes the asynchronous way. */
   hot: boolean;
   /** What peers know. */
@@ -63,6 +65,7 @@ export function createMemoryKeyValue(): MemoryKeyValue {
     statusChange: {},
     failure: undefined,
     writeGate: undefined,
+    readGate: undefined,
     hot: true,
     peers: new Map(),
     written: [],
@@ -78,9 +81,10 @@ export function createMemoryKeyValue(): MemoryKeyValue {
       checkKey(key, limits);
       return self.hot && self.failure === undefined && entries.has(key) ? local(key) : undefined;
     },
-    async read(key, { seen } = {}) {
+    async read(key, { seen, signal } = {}) {
       checkKey(key, limits);
       if (self.failure) throw self.failure;
+      if (self.readGate) await orAborted(self.readGate, signal, self.aborted);
       if (seen !== undefined && seen.positions.length > 0 && seen.genesis !== self.genesis) {
         throw new BitacoraError('position-foreign', 'the position is of another log');
       }

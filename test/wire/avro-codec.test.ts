@@ -62,6 +62,20 @@ describe('other protocols', () => {
     expect(() => new Protocol(JSON.stringify(later)).request('setValue')).toThrow(expect.objectContaining({ code: 'bad-request' }));
   });
 
+  test('types are found when the namespace is part of the protocol’s name', () => {
+    const { namespace, protocol: name, ...rest } = protocol;
+    const brought = new Protocol(JSON.stringify({ protocol: `${namespace}.${name}`, ...rest }));
+    const bytes = bytesOf(encodeRequest('getRecord', { key: 'a', seen }));
+    expect(brought.request('getRecord')(bytes, 0).value).toEqual({ key: 'a', seen });
+  });
+
+  test('a message that is not answered cannot be read, nor one that is not there', () => {
+    const theirs = structuredClone(protocol) as unknown as { messages: Record<string, object> };
+    theirs.messages['delete'] = { ...theirs.messages['delete'], 'one-way': true };
+    expect(() => new Protocol(JSON.stringify(theirs)).request('delete')).toThrow(expect.objectContaining({ code: 'bad-request' }));
+    expect(() => new Protocol('{"protocol":"x"}').request('delete')).toThrow('it has no message delete');
+  });
+
   test.each(['', 'null', '[]', '{}', '{"protocol":"x"}', '{"protocol":"x","messages":{"getValue":7}}', '['.repeat(50_000)])(
     'no protocol: %s',
     (document) => {
@@ -93,6 +107,40 @@ describe('bytes of a stranger', () => {
       expect.objectContaining({ code: 'bad-request' }),
     );
     expect(decode(Buffer.from('06000261', 'hex'), 0).value).toEqual({ key: 'a' });
+  });
+
+  const withFirst = (type: unknown, types: object[] = []) => {
+    const theirs = structuredClone(protocol) as unknown as { types: object[]; messages: Record<string, { request: object[] }> };
+    theirs.types.push(...types);
+    theirs.messages['getValue']?.request.unshift({ name: 'first', type });
+    return new Protocol(JSON.stringify(theirs)).request('getValue');
+  };
+  const malformed = expect.objectContaining({ name: 'Malformed', code: 'bad-request' });
+
+  test('a block is as long as it says: who skips it jumps by that, backwards too', () => {
+    const decode = withFirst({ type: 'array', items: 'int' });
+    expect(decode(Buffer.from('0304020400' + '0261', 'hex'), 0).value).toEqual({ key: 'a' });
+    for (const block of ['03030204', '03020204', '03060204', '030002', '03']) {
+      expect(() => decode(Buffer.from(`${block}000261`, 'hex'), 0)).toThrow(malformed);
+    }
+  });
+
+  test('records that hold records twice, sixty deep, cost what their bytes cost: nothing', () => {
+    const types = Array.from({ length: 60 }, (_, index) => ({
+      type: 'record',
+      name: `T${index}`,
+      fields: index === 0 ? [] : ['a', 'b'].map((name) => ({ name, type: `T${index - 1}`, default: {} })),
+    }));
+    expect(() => withFirst('T59', types)(Buffer.from('0261', 'hex'), 0)).toThrow(malformed);
+    expect(withFirst('T3', types)(Buffer.from('0261', 'hex'), 0).value).toEqual({ key: 'a' });
+  });
+
+  test('a number beyond 2^53 is well-formed, and refused where it is asked for', () => {
+    const whole = bytesOf(encodeRequest('setRecord', { put: { ...put, ttl: 0 } }));
+    const bytes = Buffer.concat([whole.subarray(0, -1), Buffer.from('feffffffffffffffff01', 'hex')]);
+    expect(() => localProtocol.request('setRecord')(bytes, 0)).toThrow(
+      expect.objectContaining({ name: 'BitacoraError', code: 'bad-request' }),
+    );
   });
 
   test('any bytes are a value or refused', () => {

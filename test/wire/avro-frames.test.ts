@@ -62,6 +62,13 @@ describe('reading', () => {
     expect(() => new FrameReader(limits).push(bytes)).toThrow(expect.objectContaining({ code: 'bad-request' }));
   });
 
+  test('one byte at a time, a long frame is put together again', () => {
+    const payload = Buffer.from(Array.from({ length: 900 }, (_, index) => index & 0xff));
+    const reader = new FrameReader(limits);
+    const read = [...frame(3, [payload.subarray(0, 300), payload.subarray(300)])].flatMap((byte) => reader.push(Buffer.of(byte)));
+    expect(read).toEqual([{ serial: 3, payload }]);
+  });
+
   test('exactly the limit passes', () => {
     expect(new FrameReader(limits).push(frame(1, [Buffer.alloc(600), Buffer.alloc(400)]))).toHaveLength(1);
   });

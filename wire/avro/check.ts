@@ -2,15 +2,24 @@
  * Is this a value of that schema? To be asked before bytes of a stranger are decoded.
  *
  * avsc decodes without looking at the end of the buffer and asks afterwards; a truncated array of 2^40 items keeps it busy for ever. The
- * check walks the bytes once, allocates nothing, and ends at the first byte that does not fit: every length lies within the buffer, no
- * array or map has more items than bytes are left (items without bytes are bounded too), unions and enums name a branch, text is UTF-8.
+ * check walks the bytes once, allocates nothing, and ends at the first byte that does not fit: every length lies within the buffer, blocks
+ * are as long as they say, unions and enums name a branch, text is UTF-8. The schema may be a stranger's too: records that hold others
+ * twice, thirty deep, or arrays of nothing, make much work of no bytes. So the work is bounded by the bytes there are.
  *
  * Grammar: the binary encoding of the Avro specification.
  */
 import { isUtf8 } from 'node:buffer';
 import { BitacoraError } from '../../src/core/errors.ts';
 
-/** Ends behind the value. Errors: `bad-request`. */
+/** Bytes that are no value of their schema: whoever sent them speaks another language, or his stream is broken. */
+export class Malformed extends BitacoraError {
+  constructor(what: string) {
+    super('bad-request', what);
+    this.name = 'Malformed';
+  }
+}
+
+/** Ends behind the value. To be run by `endOf`. Errors: `Malformed`. */
 export type Check = (buffer: Buffer, at: number, depth: number) => number;
 
 /** A schema as JSON. */
@@ -18,14 +27,28 @@ type Schema = string | readonly Schema[] | { readonly [name: string]: unknown };
 
 /** Nested values of recursive types. */
 const deepest = 64;
-/** Items of an array or map. */
-const mostItems = 100_000;
+/** Values within a value: so many for each of its bytes, and some that need none. */
+const stepsPerByte = 4;
+const stepsForNothing = 1_000;
 
 const bad = (what: string): never => {
-  throw new BitacoraError('bad-request', what);
+  throw new Malformed(what);
 };
 
-/** A zig-zag varint: its end, and its value in `long`. One value at a time: checks are synchronous and copy it at once. */
+/** Steps left of the value under way. One value at a time: checks are synchronous. */
+let left = 0;
+function spend(steps: number): void {
+  left -= steps;
+  if (!(left >= 0)) bad('a value holds more than its bytes can say');
+}
+
+/** Where the value at `at` ends. Errors: `Malformed`. */
+export function endOf(check: Check, buffer: Buffer, at: number): number {
+  left = stepsForNothing + stepsPerByte * (buffer.length - at);
+  return check(buffer, at, 0);
+}
+
+/** A zig-zag varint: its end, and its value in `long`, which is to be copied at once. */
 let long = 0;
 function readLong(buffer: Buffer, at: number): number {
   let value = 0;
@@ -60,21 +83,25 @@ function text(buffer: Buffer, at: number): number {
   return end;
 }
 
-/** Blocks of items: a count (below zero: its bytes follow), the items, and a count of 0 at the end. */
+/**
+ * Blocks of items: a count (below zero: the block's bytes follow), the items, and a count of 0 at the end. Who skips a block jumps by its
+ * bytes, backwards if they say so: they must be what the items have.
+ */
 function blocks(item: Check): Check {
   return (buffer, start, depth) => {
-    let items = 0;
     for (let at = start; ; ) {
       at = readLong(buffer, at);
       let count = long;
       if (count === 0) return at;
+      let end: number | undefined;
       if (count < 0) {
         count = -count;
         at = readLong(buffer, at);
+        end = at + long;
       }
-      items += count;
-      if (!(items <= mostItems)) bad(`more than ${mostItems} items`);
+      spend(count);
       for (let index = 0; index < count; index++) at = item(buffer, at, depth);
+      if (end !== undefined && end !== at) bad('a block is not as long as it says');
     }
   };
 }
@@ -93,7 +120,7 @@ const primitives: Readonly<Record<string, Check>> = {
 /** The check of a schema, which must be one that avsc has accepted. `names` collects the named types, so that later ones may refer to them. */
 export function checkOf(schema: Schema, names: Map<string, Check> = new Map(), namespace = ''): Check {
   if (typeof schema === 'string') {
-    const primitive = primitives[schema];
+    const primitive = Object.hasOwn(primitives, schema) ? primitives[schema] : undefined;
     if (primitive !== undefined) return primitive;
     const name = schema.includes('.') || namespace === '' ? schema : `${namespace}.${schema}`;
     // Resolved when it is used: a type may hold itself.
@@ -131,6 +158,7 @@ export function checkOf(schema: Schema, names: Map<string, Check> = new Map(), n
         const fields = (type['fields'] as readonly { type: Schema }[]).map((field) => checkOf(field.type, names, inner));
         return (buffer, start, depth) => {
           if (depth > deepest) bad('values are nested too deep');
+          spend(fields.length);
           let at = start;
           for (const field of fields) at = field(buffer, at, depth + 1);
           return at;

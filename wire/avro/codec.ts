@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto';
 import avsc, { type Type } from 'avsc';
 import { BitacoraError } from '../../src/core/errors.ts';
-import { type Check, checkOf } from './check.ts';
+import { type Check, checkOf, endOf } from './check.ts';
 import type { Encode } from './frames.ts';
 import type { Failure, HandshakeRequest, HandshakeResponse, Messages, Metadata } from './messages.ts';
 import { type AvroProtocol, type MessageName, protocol } from './protocol.ts';
@@ -18,7 +18,7 @@ export interface Decoded<T> {
   readonly end: number;
 }
 
-/** Errors: `bad-request` for bytes that are no such value. */
+/** Errors: `Malformed` for bytes that are no such value; `bad-request` for a value that is well-formed and not to be had here (2^60). */
 export type Decode<T> = (buffer: Buffer, at: number) => Decoded<T>;
 
 /** How a node tells a call's failure: in words where the message declares no `Failure`. */
@@ -31,12 +31,26 @@ function encoding<T>(type: Type): (value: T) => Encode {
 function decoding<T>(reader: Type, writer: Type, check: Check): Decode<T> {
   const resolver = writer === reader ? undefined : reader.createResolver(writer);
   return (buffer, at) => {
-    const end = check(buffer, at, 0);
-    const { value, offset } = reader.decode(buffer, at, resolver);
+    const end = endOf(check, buffer, at);
+    const { value, offset } = read(reader, resolver, buffer, at);
     if (offset !== end) throw new BitacoraError('internal', `a value of ${end - at} bytes was read as ${offset - at}`);
-    return { value, end };
+    return { value: value as T, end };
   };
 }
+
+function read(type: Type, resolver: ReturnType<Type['createResolver']> | undefined, buffer: Buffer, at: number) {
+  try {
+    return type.decode(buffer, at, resolver);
+  } catch (cause) {
+    throw new BitacoraError('bad-request', 'a number is beyond 2^53, or a value is of a branch that is not known here', { cause });
+  }
+}
+
+/**
+ * A protocol's document without the defaults of its fields. They are the reader's business, and of what comes from the other side we read
+ * by our own; avsc would work them out, and defaults of records within records make that take for ever.
+ */
+const withoutDefaults = (name: string, value: unknown): unknown => (name === 'default' ? undefined : value);
 
 function both<T>(schema: object): { encode: (value: T) => Encode; decode: Decode<T> } {
   const type = avsc.Type.forSchema(schema as avsc.Schema);
@@ -83,16 +97,20 @@ export class Protocol {
   readonly #service: avsc.Service;
   readonly #checks = new Map<string, Check>();
   readonly #document: AvroProtocol;
-  readonly #decoders = new Map<string, Decode<unknown>>();
+  readonly #namespace: string;
+  readonly #requests: Decoders = new Map();
+  readonly #responses: Decoders = new Map();
+  readonly #failures: Decoders = new Map();
 
   /** Errors: `bad-request` for a text that is no Avro protocol. */
   constructor(text: string) {
     this.text = text;
     this.hash = createHash('md5').update(text).digest();
     try {
-      this.#document = JSON.parse(text) as AvroProtocol;
+      this.#document = JSON.parse(text, withoutDefaults) as AvroProtocol;
       this.#service = avsc.Service.forProtocol(this.#document);
-      for (const type of this.#document.types ?? []) checkOf(type as never, this.#checks, this.#document.namespace);
+      this.#namespace = namespaceOf(this.#document);
+      for (const type of this.#document.types ?? []) checkOf(type as never, this.#checks, this.#namespace);
     } catch (cause) {
       throw new BitacoraError('bad-request', 'the protocol in the handshake cannot be understood', { cause });
     }
@@ -100,26 +118,28 @@ export class Protocol {
 
   /** Requests as this side writes them, read as ours. Errors: `bad-request` when its message cannot be read as ours. */
   request<M extends MessageName>(name: M): Decode<Messages[M]['request']> {
-    return this.#decoder(`request of ${name}`, () => {
-      const { request } = this.#document.messages[name] ?? {};
-      const check = checkOf({ type: 'record', name: '', fields: request } as never, this.#checks, this.#document.namespace);
-      return decoding(types(name).requestType, this.#types(name).requestType, check);
+    return this.#decoder(this.#requests, name, 'request', () => {
+      const writer = this.#types(name).requestType;
+      const { request, 'one-way': oneWay } = this.#document.messages[name] ?? {};
+      if (oneWay) throw new Error('it waits for no answer, and this one is answered');
+      const check = checkOf({ type: 'record', name: '', fields: request } as never, this.#checks, this.#namespace);
+      return decoding(types(name).requestType, writer, check);
     });
   }
 
   /** Answers as this side writes them. */
   response<M extends MessageName>(name: M): Decode<Messages[M]['response']> {
-    return this.#decoder(`answer to ${name}`, () => {
-      const check = checkOf(this.#document.messages[name]?.response as never, this.#checks, this.#document.namespace);
+    return this.#decoder(this.#responses, name, 'answer', () => {
+      const check = checkOf(this.#document.messages[name]?.response as never, this.#checks, this.#namespace);
       return decoding(types(name).responseType, this.#types(name).responseType, check);
     });
   }
 
   /** Failures as this side writes them. */
   failure(name: MessageName): Decode<CallError> {
-    return this.#decoder(`failure of ${name}`, () => {
+    return this.#decoder(this.#failures, name, 'failure', () => {
       const declared = (this.#document.messages[name]?.errors as readonly unknown[] | undefined) ?? [];
-      const check = checkOf(['string', ...declared] as never, this.#checks, this.#document.namespace);
+      const check = checkOf(['string', ...declared] as never, this.#checks, this.#namespace);
       return decoding(types(name).errorType, this.#types(name).errorType, check);
     });
   }
@@ -131,18 +151,25 @@ export class Protocol {
   }
 
   /** Decoders are made when first used, and kept: the messages are few. */
-  #decoder<T>(what: string, make: () => Decode<T>): Decode<T> {
-    const known = this.#decoders.get(what);
+  #decoder<T>(made: Decoders, name: MessageName, what: string, make: () => Decode<T>): Decode<T> {
+    const known = made.get(name);
     if (known !== undefined) return known as Decode<T>;
     try {
-      const made = make();
-      this.#decoders.set(what, made);
-      return made;
+      const decode = make();
+      made.set(name, decode);
+      return decode;
     } catch (cause) {
-      throw new BitacoraError('bad-request', `the other side's ${what} cannot be read: ${(cause as Error).message}`, { cause });
+      throw new BitacoraError('bad-request', `the other side's ${what} of ${name} cannot be read: ${(cause as Error).message}`, { cause });
     }
   }
 }
+
+/** Where its types are: said, or part of its name, or nowhere. */
+function namespaceOf({ namespace, protocol }: AvroProtocol): string {
+  return namespace ?? protocol.slice(0, Math.max(0, protocol.lastIndexOf('.')));
+}
+
+type Decoders = Map<MessageName, Decode<unknown>>;
 
 interface MessageTypes {
   readonly requestType: Type;

@@ -26,6 +26,8 @@ export interface Frame {
 
 const headerBytes = 8;
 const lengthBytes = 4;
+/** Pieces of a payload are joined when so many have come: one byte a packet would cost a hundred bytes of memory each. */
+const loosePieces = 256;
 
 /** Cuts a stream into frames. After an error the stream is lost: nothing tells where the next frame begins. */
 export class FrameReader {
@@ -39,6 +41,8 @@ export class FrameReader {
   /** Bytes still to come of the buffer under way; 0: a length comes next. */
   #bodyLeft = 0;
   #parts: Buffer[] = [];
+  /** How many of the parts, at their end, are as they came. */
+  #loose = 0;
   #bytes = 0;
 
   constructor(limits: FrameLimits) {
@@ -59,7 +63,7 @@ export class FrameReader {
       if (at >= chunk.length) return frames;
       if (this.#bodyLeft > 0) {
         const taken = chunk.subarray(at, at + this.#bodyLeft);
-        this.#parts.push(taken);
+        this.#keep(taken);
         at += taken.length;
         this.#bodyLeft -= taken.length;
         if (this.#bodyLeft === 0) this.#buffersLeft--;
@@ -103,11 +107,19 @@ export class FrameReader {
     if (length === 0) this.#buffersLeft--;
   }
 
+  #keep(part: Buffer): void {
+    this.#parts.push(part);
+    if (++this.#loose < loosePieces) return;
+    this.#parts.push(Buffer.concat(this.#parts.splice(-loosePieces)));
+    this.#loose = 0;
+  }
+
   #whole(): Frame {
     const parts = this.#parts;
     const frame = { serial: this.#serial as number, payload: parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts) };
     this.#serial = undefined;
     this.#parts = [];
+    this.#loose = 0;
     this.#bytes = 0;
     return frame;
   }

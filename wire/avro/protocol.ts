@@ -15,7 +15,10 @@ export interface AvroProtocol {
   readonly namespace: string;
   readonly types: readonly object[];
   readonly messages: Readonly<
-    Record<string, { readonly request: readonly object[]; readonly response: unknown; readonly errors?: unknown }>
+    Record<
+      string,
+      { readonly request: readonly object[]; readonly response: unknown; readonly errors?: unknown; readonly 'one-way'?: unknown }
+    >
   >;
 }
 

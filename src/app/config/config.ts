@@ -15,6 +15,8 @@ export interface Config {
   readonly members: readonly string[];
   readonly httpHost: string;
   readonly httpPort: number;
+  /** Undefined: the Avro face is off. 0: any free port. */
+  readonly avroPort: number | undefined;
   /** `host`, `host:port`, `ecs`, or empty. */
   readonly nodeAddress: string;
   readonly topic: string;
@@ -39,6 +41,9 @@ export interface Config {
   readonly headersTimeoutMs: number;
   readonly requestTimeoutMs: number;
   readonly keepAliveTimeoutMs: number;
+  readonly avroMaxFrameBytes: number;
+  readonly avroMaxCalls: number;
+  readonly avroIdleTimeoutMs: number;
   readonly drainDelayMs: number;
   readonly drainTimeoutMs: number;
   readonly logLevel: string;
@@ -66,6 +71,7 @@ export function configOf(settings: Settings): Config {
     members: settings.list('MEMBERS'),
     httpHost: settings.text('HTTP_HOST') || (log === 'kafka' ? '0.0.0.0' : '127.0.0.1'),
     httpPort: settings.integer('API_PORT'),
+    avroPort: avroPortOf(settings),
     nodeAddress: settings.text('NODE_ADDRESS'),
     topic: settings.text('KAFKA_TOPIC'),
     topicCreate: settings.flag('KAFKA_TOPIC_CREATE'),
@@ -91,14 +97,31 @@ export function configOf(settings: Settings): Config {
     writeTimeoutMs: settings.integer('WRITE_TIMEOUT'),
     maxConnections: settings.integer('MAX_CONNECTIONS'),
     maxHeaderBytes: settings.integer('MAX_HEADER_BYTES'),
-    headersTimeoutMs: settings.integer('HEADERS_TIMEOUT'),
+    // The headers are a part of the request: Node refuses a longer time for them.
+    headersTimeoutMs: Math.min(settings.integer('HEADERS_TIMEOUT'), settings.integer('REQUEST_TIMEOUT')),
     requestTimeoutMs: settings.integer('REQUEST_TIMEOUT'),
     keepAliveTimeoutMs: settings.integer('KEEP_ALIVE_TIMEOUT'),
+    avroMaxFrameBytes: settings.given('AVRO_MAX_FRAME_BYTES') ? settings.integer('AVRO_MAX_FRAME_BYTES') : avroFrameBytesFor(settings),
+    avroMaxCalls: settings.integer('AVRO_MAX_CALLS'),
+    avroIdleTimeoutMs: settings.integer('AVRO_IDLE_TIMEOUT'),
     drainDelayMs: settings.integer('DRAIN_DELAY'),
     drainTimeoutMs: settings.integer('DRAIN_TIMEOUT'),
     logLevel: settings.text('LOG_LEVEL'),
     logFormat: settings.text('LOG_FORMAT') as 'auto',
   });
+}
+
+function avroPortOf(settings: Settings): number | undefined {
+  if (settings.given('AVRO_PORT')) return settings.integer('AVRO_PORT') || undefined;
+  const http = settings.integer('API_PORT');
+  if (http === 65_535) throw new BitacoraError('option-invalid', 'API_PORT is 65535, and AVRO_PORT, API_PORT + 1, must be set then');
+  return http === 0 ? 0 : http + 1;
+}
+
+const mib = 1024 * 1024;
+
+function avroFrameBytesFor(settings: Settings): number {
+  return Math.max(16 * mib, 2 * (settings.integer('MAX_VALUE_BYTES') + settings.integer('MAX_KEY_BYTES')) + mib);
 }
 
 /** The address by which others reach this node, when none is set: the first of this machine that is not its own loopback. */
