@@ -33,8 +33,8 @@ export function createMany(rooms: Rooms, service: Service): Pick<Handlers, 'getM
     getMany({ keys, seen }, caller) {
       checkCount(keys.length, mostItems);
       const log = oneLine(logger);
-      // Each has room for a failure without words; who comes first has the rest. Any value fits beside a thousand of those, so that
-      // whoever asks again for what did not fit has something more each time.
+      // Each has room for a failure without words, values have the rest, and what they leave is for words. Any value fits beside a
+      // thousand failures, so that whoever asks again for what did not fit has something more each time.
       let left = limits.maxFrameBytes - headBytes - keys.length * wordlessBytes;
       const take = (bytes: number): boolean => {
         const more = Math.max(0, bytes - wordlessBytes);
@@ -42,10 +42,9 @@ export function createMany(rooms: Rooms, service: Service): Pick<Handlers, 'getM
         left -= more;
         return true;
       };
-      const failure = (error: unknown): AnswerOrFailure => {
-        const told = failureOf(error, log, mostWords);
-        return { [failureBranch]: take(resultBytes) ? told : { ...told, message: '' } };
-      };
+      const failure = (error: unknown): AnswerOrFailure => ({ [failureBranch]: failureOf(error, log, mostWords) });
+      const inWords = (item: AnswerOrFailure): AnswerOrFailure =>
+        answerBranch in item || take(resultBytes) ? item : { [failureBranch]: { ...item[failureBranch], message: '' } };
       const item = (read: ReadAnswer): AnswerOrFailure => {
         const answer = answerOf(read, keyValue.genesis, limits.maxFrameBytes);
         if (!take(sizeOf(answer))) throw new BitacoraError('overloaded', 'the answer is full; ask for this one again');
@@ -66,7 +65,7 @@ export function createMany(rooms: Rooms, service: Service): Pick<Handlers, 'getM
           return failure(error);
         }
       };
-      return inOrder(keys.map(one), (items) => encodeResponse('getMany', items));
+      return inOrder(keys.map(one), (items) => encodeResponse('getMany', items.map(inWords)));
     },
 
     async setMany({ puts }, caller) {

@@ -28,15 +28,16 @@ async function failedStart(place: Place, settings: Environment, flags: readonly 
   return { code, line: node.errors() };
 }
 
-test('the port is taken', async () => {
+test.each(['API_PORT', 'AVRO_PORT'] as const)('the port is taken: %s', async (setting) => {
   const place = await newPlace();
+  const port = setting === 'API_PORT' ? place.port : place.avroPort;
   const server = createServer();
-  await new Promise<void>((resolve) => server.listen(place.port, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   atCleanUp(() => server.close());
   const { code, line } = await failedStart(place, memory);
   expect(code).toBe(1);
-  expect(line).toContain(`port ${place.port} is taken`);
-  expect(line).toContain('choose another port');
+  expect(line).toContain(`port ${port} is taken`);
+  expect(line).toContain(`choose another ${setting}`);
 });
 
 test('the data directory is used by another node', async () => {

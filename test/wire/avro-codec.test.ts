@@ -125,6 +125,13 @@ describe('bytes of a stranger', () => {
     }
   });
 
+  test('a frame full of the smallest items does not become as many objects', () => {
+    const few = bytesOf(encodeRequest('getMany', { keys: Array(10_000).fill(''), seen }));
+    expect(localProtocol.request('getMany')(few, 0).value.keys).toHaveLength(10_000);
+    const many = bytesOf(encodeRequest('getMany', { keys: Array(1_000_000).fill(''), seen }));
+    expect(() => localProtocol.request('getMany')(many, 0)).toThrow(malformed);
+  });
+
   test('records that hold records twice, sixty deep, cost what their bytes cost: nothing', () => {
     const types = Array.from({ length: 60 }, (_, index) => ({
       type: 'record',

@@ -4,7 +4,8 @@
  * avsc decodes without looking at the end of the buffer and asks afterwards; a truncated array of 2^40 items keeps it busy for ever. The
  * check walks the bytes once, allocates nothing, and ends at the first byte that does not fit: every length lies within the buffer, blocks
  * are as long as they say, unions and enums name a branch, text is UTF-8. The schema may be a stranger's too: records that hold others
- * twice, thirty deep, or arrays of nothing, make much work of no bytes. So the work is bounded by the bytes there are.
+ * twice, thirty deep, or arrays of nothing, make much work of no bytes. So the work is bounded by the bytes there are,
+ * and bounded anyway: each byte of a large frame could else become an object.
  *
  * Grammar: the binary encoding of the Avro specification.
  */
@@ -30,6 +31,8 @@ const deepest = 64;
 /** Values within a value: so many for each of its bytes, and some that need none. */
 const stepsPerByte = 4;
 const stepsForNothing = 1_000;
+/** Far above what any message of ours holds (a batch of a thousand has some ten thousand); each becomes an object when it is decoded. */
+const mostSteps = 100_000;
 
 const bad = (what: string): never => {
   throw new Malformed(what);
@@ -39,12 +42,12 @@ const bad = (what: string): never => {
 let left = 0;
 function spend(steps: number): void {
   left -= steps;
-  if (!(left >= 0)) bad('a value holds more than its bytes can say');
+  if (!(left >= 0)) bad('a value holds too many others');
 }
 
 /** Where the value at `at` ends. Errors: `Malformed`. */
 export function endOf(check: Check, buffer: Buffer, at: number): number {
-  left = stepsForNothing + stepsPerByte * (buffer.length - at);
+  left = Math.min(mostSteps, stepsForNothing + stepsPerByte * (buffer.length - at));
   return check(buffer, at, 0);
 }
 
