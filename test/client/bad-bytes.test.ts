@@ -1,7 +1,8 @@
 /** A server sends what is no answer: its connection is closed, and others answer. */
 import { expect, test } from 'vitest';
+import { createKeptLog } from '../cluster/real-clock.ts';
 import type { FakeServer } from './fake-server.ts';
-import { clientOf, startServer, startServers, until, untilServing } from './setting.ts';
+import { clientOf, connected, startServer, startServers, until, untilServing } from './setting.ts';
 
 function frame(serial: number, payload: Buffer, length = payload.length): Buffer {
   const head = Buffer.alloc(12);
@@ -72,10 +73,13 @@ test('a number that JavaScript has none for fails its call alone', async () => {
 
 test('a server that ends an idle connection is not at fault: the next call opens it again', async () => {
   const server = await startServer();
-  const client = await clientOf([server]);
+  const logger = createKeptLog();
+  const client = await connected({ servers: [server.address], logger });
+  // One that ends earlier than this is no good server.
   await new Promise((resolve) => setTimeout(resolve, 1_050));
   for (const socket of server.sockets) socket.end();
   await until('it is gone', () => server.sockets.size === 0 && client.servers.length === 0);
+  expect(logger.events).toEqual(['client.server.open']);
   expect(server.handshakes).toHaveLength(1);
   await client.set('a', '1');
   expect(server.handshakes).toHaveLength(2);

@@ -99,6 +99,7 @@ test('a node that does not know its log yet moves nothing', async () => {
   const server = await startServer({ node: { genesis: '' } });
   const client = await clientOf([server]);
   server.answers.getRecord = () => ({ found: null, source: 1, applied: { partition: 0, offset: 7 }, genesis: '' });
-  expect(await client.get('a')).toBeUndefined();
+  for (const key of ['a', 'b', 'c', 'd', 'e']) expect(await client.get(key)).toBeUndefined();
   expect(client.position).toBe('');
+  for (const { request } of server.calls.slice(1)) expect(request).toMatchObject({ seen: { genesis: '', positions: [] } });
 });
