@@ -124,7 +124,11 @@ export class ApplyLoop {
     const now = this.#waiting[partition] === 0 && everyKey(run, (key) => this.#store.lacks(key));
     const work = now
       ? this.#stage(batch, run, nothing)
-      : this.#inTurn(partition, async () => this.#stage(batch, run, await this.#held(keysOf(run))));
+      : this.#inTurn(
+          partition,
+          () => this.#held(keysOf(run)),
+          (held) => this.#stage(batch, run, held),
+        );
     work.catch((error) => this.#listener.failed(error));
     this.#tail[partition] = work;
     return before;
@@ -138,7 +142,8 @@ export class ApplyLoop {
 
   /** Notes in the store that this node was at a partition's end at `at`, so that a quiet topic does not look like a long absence. */
   noteAtEnd(partition: Partition, at: Millis): Promise<void> {
-    const work = this.#inTurn(partition, async () => {
+    const none = (): Promise<undefined> => Promise.resolve(undefined);
+    const work = this.#inTurn(partition, none, () => {
       const checkpoint = { ...(this.#staged[partition] as Checkpoint), atEnd: at };
       return this.#write({ partition, checkpoint, entries: new Map(), writers: new Map() });
     });
@@ -146,13 +151,17 @@ export class ApplyLoop {
     return work;
   }
 
-  /** Hands a write to the store when those before it are written; resolves when it is written too. */
-  async #inTurn(partition: Partition, stage: () => Promise<void>): Promise<void> {
+  /**
+   * Hands a write to the store when those before it are written, and what it needs of the store is loaded; resolves when it is written too.
+   * `stage` hands it over before it returns its promise: from then on the next may follow.
+   */
+  async #inTurn<T>(partition: Partition, load: () => Promise<T>, stage: (loaded: T) => Promise<void>): Promise<void> {
     this.#waiting[partition]!++;
     let written: Promise<void>;
     try {
       await this.#tail[partition];
-      written = stage();
+      const loaded = await load();
+      written = stage(loaded);
     } finally {
       this.#waiting[partition]!--;
     }

@@ -144,6 +144,16 @@ describe('items that fail', () => {
     expect(server.count('getMany')).toBe(3);
   });
 
+  test('a call that is refused as a whole was repeated already', async () => {
+    const server = await startServer();
+    const client = await clientOf([server], { attempts: 2 });
+    server.answers.getMany = () => {
+      throw new BitacoraError('store-failed', 'mending');
+    };
+    expect(await client.getMany(['a', 'b'])).toMatchObject([{ error: { code: 'store-failed' } }, { error: { code: 'store-failed' } }]);
+    expect(server.count('getMany')).toBe(2);
+  });
+
   test('a call that is lost makes its writes unknown, and no others', async () => {
     const server = await startServer();
     const client = await clientOf([server]);

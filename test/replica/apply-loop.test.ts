@@ -30,6 +30,8 @@ const quiet: Meter = { applied: nothing, skipped: nothing, appended: nothing, ap
 /** Shows what was handed to it at once, and says that it is written when the test lets it. */
 class SlowStore {
   readonly handed: StoreBatch[] = [];
+  /** Resolves when the test lets loads go on. */
+  loading = Promise.resolve();
   readonly #inner: Store;
   readonly #writes: { readonly done: () => void; readonly fail: (error: Error) => void }[] = [];
 
@@ -46,7 +48,7 @@ class SlowStore {
       peek: () => undefined,
       lacks: (key) => inner.lacks(key),
       get: (key) => inner.get(key),
-      load: (keys) => inner.load(keys),
+      load: (keys) => this.loading.then(() => inner.load(keys)),
       identify: (given) => inner.identify(given),
       writers: (partition) => inner.writers(partition),
       unsettled: () => inner.unsettled(),
@@ -138,6 +140,24 @@ describe('while a batch is being written', () => {
     expect(slow.handed.map(({ checkpoint }) => checkpoint.entries)).toEqual([1, 1, 2]);
     await slow.done();
     expect(applied.map(({ next }) => next)).toEqual([1, 2, 3]);
+  });
+
+  test('one of new keys does not overtake one that is still looking for its entries', async () => {
+    const { slow, take, failed } = await begin();
+    await take(put('a', '1', by(1)));
+    let loaded = (): void => undefined;
+    slow.loading = new Promise((resolve) => {
+      loaded = resolve;
+    });
+    void take(put('a', '2', by(2)));
+    await slow.done();
+    void take(put('new', '1', by(3)));
+    await settle();
+    loaded();
+    await settle();
+    await slow.done();
+    expect(failed).toEqual([]);
+    expect(slow.handed.map(keysOf)).toEqual([['a'], ['a'], ['new']]);
   });
 
   test('a duplicate of what it holds is known, and so is a condition on it', async () => {
