@@ -79,6 +79,7 @@ export function limitsOf(options: Bounds): Limits {
 
 /** The list, each server once. Errors: `bad-request`. */
 export function serversOf(servers: readonly string[]): readonly string[] {
+  if (!Array.isArray(servers)) throw refused('servers must be a list');
   const wrong = servers.find((server) => parseAddress(server) === undefined);
   if (wrong !== undefined) throw refused(`"${wrong}" in the list of servers is not host:port`);
   if (servers.length === 0) throw refused('the list of servers is empty');

@@ -36,7 +36,7 @@ export class Call<R> implements Exchange {
   #connection: Connection | undefined;
   #serial = 0;
   #signal: AbortSignal | undefined;
-  #onAbort: (() => void) | undefined;
+  #unfollow = (): void => undefined;
   #done = false;
 
   constructor(
@@ -62,12 +62,15 @@ export class Call<R> implements Exchange {
   /** An abort ends the call. */
   follow(signal: AbortSignal): void {
     this.#signal = signal;
-    this.#onAbort = () => this.#aborted();
-    signal.addEventListener('abort', this.#onAbort, { once: true });
+    this.#unfollow = this.#calls.aborts.follow(signal, () => this.#aborted());
   }
 
-  /** One more attempt. */
+  /** One more attempt, unless it would begin too late. */
   send(connection: Connection, now: number): void {
+    if (now >= this.deadline) {
+      this.expired();
+      return;
+    }
     let request: Request;
     try {
       request = this.#operation.request(connection);
@@ -201,7 +204,7 @@ export class Call<R> implements Exchange {
   #settle(): void {
     this.#done = true;
     this.#connection = undefined;
-    if (this.#onAbort !== undefined) this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#unfollow();
     this.#calls.settled(this);
   }
 }

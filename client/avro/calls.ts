@@ -7,6 +7,7 @@
 import type { Chance, Clock } from '../../src/ports.ts';
 import { ClientConnectionError, ClientError } from '../errors.ts';
 import type { Limits } from '../options.ts';
+import { Aborts } from './aborts.ts';
 import { Call } from './call.ts';
 import type { Connection } from './connection.ts';
 import { namesOf, type Operation } from './operation.ts';
@@ -16,6 +17,8 @@ import type { Avoid, Pool } from './pool.ts';
 export interface Wait {
   readonly deadline: number;
   readonly signal: AbortSignal | undefined;
+  /** It belongs to a `whole` that is under way. */
+  readonly part?: boolean;
   /** To be asked only when there is nobody else. */
   readonly avoid?: Avoid;
 }
@@ -29,6 +32,7 @@ const none: Avoid = [];
 export class Calls {
   readonly limits: Limits;
   readonly clock: Clock;
+  readonly aborts = new Aborts();
   readonly #pool: Pool;
   readonly #chance: Pick<Chance, 'random'>;
   /** Waiting for a server with room, in order. */
@@ -36,7 +40,7 @@ export class Calls {
   /** Waiting for the time of their next attempt. */
   readonly #later = new Set<Call<unknown>>();
   readonly #pauses = new Set<() => void>();
-  /** Calls that are not settled. */
+  /** Calls that are not settled, and wholes. */
   #live = 0;
   #state: 'open' | 'closing' | 'closed' = 'open';
   #cancelTick: (() => void) | undefined;
@@ -51,9 +55,9 @@ export class Calls {
   }
 
   /** Errors: those of the operation, and `connection`, `timeout`, `aborted`, `overloaded`, `closed`, `unknown-outcome`. */
-  run<R>(operation: Operation<R>, { deadline, signal, avoid = none }: Wait): Promise<R> {
+  run<R>(operation: Operation<R>, { deadline, signal, part = false, avoid = none }: Wait): Promise<R> {
     return new Promise((resolve, reject) => {
-      this.check(signal);
+      this.check(signal, part);
       const now = this.clock.monotonic();
       const times = { now, deadline, avoid: avoid.length > 0 && this.#pool.has(avoid) ? avoid : none };
       const call = new Call<R>(this, operation, times, resolve, reject);
@@ -64,9 +68,20 @@ export class Calls {
     });
   }
 
+  /** Runs what is made of several calls, one after another: closing the client waits for it as for one call, and its parts still begin. */
+  async whole<T>(work: () => Promise<T>): Promise<T> {
+    this.#live++;
+    try {
+      return await work();
+    } finally {
+      this.#live--;
+      if (this.#live === 0) this.#whenIdle?.();
+    }
+  }
+
   /** Errors: `closed`, `aborted`. */
-  check(signal: AbortSignal | undefined): void {
-    if (this.#state !== 'open') throw closed();
+  check(signal: AbortSignal | undefined, part = false): void {
+    if (this.#state === 'closed' || (this.#state === 'closing' && !part)) throw closed();
     if (signal?.aborted) throw new ClientError('aborted', 'the caller has stopped waiting', { cause: signal.reason });
   }
 
@@ -101,12 +116,15 @@ export class Calls {
       if (connection !== undefined) {
         this.#queue.delete(call);
         call.send(connection, now);
-      } else if (!this.#pool.isOpen || this.#pool.has(call.tried)) {
+      } else if (!this.#pool.isOpen) {
         break;
-      } else {
+      } else if (!this.#pool.has(call.tried)) {
         this.#queue.delete(call);
         call.pause();
+      } else if (this.#pool.pick(none) === undefined) {
+        break;
       }
+      // Otherwise it waits for a server without room, and those behind it need not.
     }
     this.#placing = false;
   }
@@ -118,12 +136,12 @@ export class Calls {
       const end = (): void => {
         cancel();
         this.#pauses.delete(end);
-        signal?.removeEventListener('abort', end);
+        unfollow?.();
         resolve();
       };
       const cancel = this.clock.after(waitMs, end);
+      const unfollow = signal && this.aborts.follow(signal, end);
       this.#pauses.add(end);
-      signal?.addEventListener('abort', end);
     });
   }
 
@@ -186,7 +204,7 @@ export class Calls {
   #begin(call: Call<unknown>, now: number): void {
     const connection = this.#next(call);
     if (connection !== undefined) call.send(connection, now);
-    else if (this.#queue.size + this.#later.size < this.limits.maxQueued) this.#queue.add(call);
+    else if (this.#queue.size + this.#later.size < this.limits.maxQueued) this.#wait(call);
     else call.fail(new ClientError('overloaded', `${this.limits.maxQueued} calls wait for a server; this one was not begun`));
   }
 
@@ -197,6 +215,10 @@ export class Calls {
       call.send(connection, now);
       return;
     }
+    this.#wait(call);
+  }
+
+  #wait(call: Call<unknown>): void {
     this.#queue.add(call);
     this.fill();
   }

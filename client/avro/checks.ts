@@ -1,6 +1,7 @@
 /** What a caller gives, checked before anything is sent and made what the wire takes. */
 import { BitacoraError } from '../../src/core/errors.ts';
 import { checkKey } from '../../src/core/keys.ts';
+import { isText } from '../../wire/avro/codec.ts';
 import type { Node, Put } from '../../wire/avro/messages.ts';
 import type { Value, ValueOptions } from '../client.ts';
 import { ClientError } from '../errors.ts';
@@ -40,13 +41,10 @@ export function checkLength(bytes: Uint8Array, node: Node | undefined): void {
   throw new ClientError('key-invalid', `the key has ${bytes.length} bytes, the limit is ${node.maxKeyBytes}`, { retryable: false });
 }
 
-/** Node knows it since 20, the library of types does not yet. */
-type Text = string & { isWellFormed(): boolean };
-
 function valueBytes(value: Value): Buffer {
   if (typeof value === 'string') {
     // Half a character would be stored as U+FFFD, unnoticed.
-    if (!(value as Text).isWellFormed()) throw refused('the value is not well-formed text; give bytes');
+    if (!isText(value)) throw refused('the value is not well-formed text; give bytes');
     return Buffer.from(value, 'utf8');
   }
   if (!(value instanceof Uint8Array)) throw refused('the value is neither text nor bytes');

@@ -35,10 +35,8 @@ const headBytes = 128;
 const assumedFrameBytes = 1024 * 1024;
 /** Calls under way at once. */
 const atOnce = 4;
-/** Errors that concern all items alike, and not what became of one. */
-const ofAll: readonly string[] = ['unsupported', 'position-foreign'];
 
-/** Outcomes in the order of the items. Errors: `closed`, `aborted`, `unsupported`, `position-foreign`. */
+/** Outcomes in the order of the items. Errors: `closed`, `aborted`, `position-foreign`; `unsupported` when that is all there is to tell. */
 export async function runMany<I, T>(
   calls: Calls,
   frameBytes: () => number | undefined,
@@ -46,6 +44,12 @@ export async function runMany<I, T>(
   wait: Wait,
 ): Promise<Outcome<T>[]> {
   calls.check(wait.signal);
+  return calls.whole(() => runParts(calls, frameBytes, many, { ...wait, part: true }));
+}
+
+async function runParts<I, T>(calls: Calls, frameBytes: () => number | undefined, many: Many<I, T>, wait: Wait): Promise<Outcome<T>[]> {
+  let unsupported: ClientError | undefined;
+  let isAnyTold = false;
   const outcomes: Outcome<T>[] = new Array(many.items.length);
   let left = [...many.items.keys()];
   for (let fruitless = 0; left.length > 0; ) {
@@ -59,12 +63,15 @@ export async function runMany<I, T>(
         outcomes[index] = outcome;
         if (outcome instanceof ClientError && outcome.retryable && outcome !== results) again.push(index);
       }
+      if (results instanceof ClientError && results.code === 'unsupported') unsupported = results;
+      else isAnyTold = true;
       if (operation.answeredBy !== undefined) answeredBy.add(operation.answeredBy);
     };
     const bytes = frameBytes() ?? assumedFrameBytes;
     const { chunks, tooLarge } = cut(left, (index) => many.sizeOf(many.items[index] as I), bytes);
     for (const index of tooLarge) outcomes[index] = new ClientError('value-too-large', `it does not fit a frame of ${bytes} bytes`);
     await inParallel(chunks, run);
+    if (unsupported !== undefined && !isAnyTold) throw unsupported;
     fruitless = again.length < left.length ? 0 : fruitless + 1;
     const pauseMs = fruitless === 0 ? 0 : calls.backoffMs(fruitless);
     if (fruitless >= calls.limits.attempts || calls.clock.monotonic() + pauseMs >= wait.deadline) break;
@@ -75,8 +82,9 @@ export async function runMany<I, T>(
   return outcomes;
 }
 
+/** Why a call failed, for each of its items. Another log concerns all items alike, and not what became of one. */
 function failed(error: unknown): ClientError {
-  if (!(error instanceof ClientError) || ofAll.includes(error.code)) throw error;
+  if (!(error instanceof ClientError) || error.code === 'position-foreign') throw error;
   return error;
 }
 

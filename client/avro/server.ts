@@ -37,6 +37,8 @@ const firstWaitMs = 100;
 const longestWaitMs = 10_000;
 /** A connection that ended in good order after less than this is no good connection. */
 const shortLifeMs = 1_000;
+/** Between two questions to a poor node: it costs little, and one that has become ready should not wait long for its share. */
+const longestProbeWaitMs = 1_000;
 /** How long a poor node may take to say how it is. */
 const probeTimeoutMs = 2_000;
 
@@ -60,7 +62,7 @@ export class Server {
     this.#world = world;
     this.#events = events;
     this.#backoff = createBackoff(firstWaitMs, longestWaitMs, world.chance);
-    this.#probeBackoff = createBackoff(firstWaitMs, longestWaitMs, world.chance);
+    this.#probeBackoff = createBackoff(firstWaitMs, longestProbeWaitMs, world.chance);
   }
 
   /** Takes calls; undefined: none now. */
@@ -196,6 +198,8 @@ export class Server {
 
   /** Asks a poor node how it is, after a while. */
   #probeLater(connection: Connection): void {
+    // An answer may come when the connection only waits for its last ones.
+    if (connection !== this.#connection) return;
     const { clock } = this.#world;
     this.#cancelProbe();
     this.#cancelProbe = clock.after(this.#probeBackoff.next(), () => {
@@ -210,7 +214,7 @@ export class Server {
         lateAt: now + probeTimeoutMs,
         answered: (node) => {
           connection.node = node as Node;
-          this.#judge(connection);
+          if (connection === this.#connection) this.#judge(connection);
         },
         refused: again,
         // The connection's owner hears of it anyway.

@@ -1,7 +1,8 @@
 /** The messages and what they do: the same reads and writes as every other face. `wire/avro/protocol.ts` says what the fields mean. */
 import { bytesOf } from '../../src/core/bytes.ts';
+import { BitacoraError } from '../../src/core/errors.ts';
 import type { ReadAnswer, Seen } from '../../src/ports.ts';
-import { encodeResponse } from '../../wire/avro/codec.ts';
+import { encodeResponse, isText } from '../../wire/avro/codec.ts';
 import type { Encode } from '../../wire/avro/frames.ts';
 import type { Caller } from './caller.ts';
 import { absent, nothing, present } from './encode.ts';
@@ -28,6 +29,7 @@ export function createHandlers(rooms: Rooms): Handlers {
       return answer !== undefined ? value(answer) : caller.read((signal) => keyValue.read(key, { signal })).then(value);
     },
     async setValue({ key, value }, caller) {
+      if (!isText(value)) throw new BitacoraError('bad-request', 'the value is not UTF-8; setRecord takes any bytes');
       const bytes = bytesOf(value);
       await caller.write(limits.writeTimeoutMs, (signal) => keyValue.put(key, bytes, { signal }));
       return nothing;

@@ -37,13 +37,19 @@ interface Asked {
   readonly options: ConnectOptions;
 }
 
+/** Behind `--` everything is a key or a value, even if it reads like a flag. */
+function helpAsked(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--');
+  return argv.slice(0, end < 0 ? argv.length : end).includes('--help');
+}
+
 const timeoutMs = 5_000;
 /** Servers that are named either listen or do not; a session with ZooKeeper takes longer. */
 const reachMs = 900;
 
 /** Resolves with the exit code. Never rejects for what a server or a user did. */
 export async function rpc(argv: readonly string[], terminal: Terminal): Promise<number> {
-  if (argv[0] === 'help' || argv.includes('--help')) {
+  if (argv[0] === 'help' || helpAsked(argv)) {
     terminal.out.write(help);
     return 0;
   }

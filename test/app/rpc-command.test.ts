@@ -84,6 +84,8 @@ describe('with a node', () => {
     const env = { AVRO_PORT: (await serve()).slice('127.0.0.1:'.length) };
     expect((await run(['set', '--', '-k', '--v'], env)).code).toBe(0);
     expect((await run(['get', '--', '-k'], env)).out.toString()).toBe('--v');
+    expect((await run(['set', 'h', '--', '--help'], env)).code).toBe(0);
+    expect((await run(['get', 'h'], env)).out.toString()).toBe('--help');
   });
 
   test('a time to live, and a type', async () => {

@@ -1,7 +1,9 @@
 /** Everything has a bound: calls in flight, bytes waiting, calls waiting, attempts. */
 import { expect, test } from 'vitest';
+import { BitacoraError } from '../../src/core/errors.ts';
+import { TestClock } from '../replica/test-clock.ts';
 import type { FakeServer } from './fake-server.ts';
-import { clientOf, gate, startServer, startServers, until } from './setting.ts';
+import { clientOf, connected, gate, startServer, startServers, until, untilServing } from './setting.ts';
 
 test('no more calls in flight than allowed; the others wait in order, and over that bound they are refused', async () => {
   const server = await startServer();
@@ -36,6 +38,36 @@ test('calls that one server has no room for go to the other', async () => {
   await until('all have arrived', () => servers.every((server) => server.count('setRecord') === 10));
   held.open();
   await Promise.all(calls);
+});
+
+test('a call that must wait for a server without room holds up nobody who need not', async () => {
+  const servers = await startServers(2);
+  const [full, free] = servers as [FakeServer, FakeServer];
+  // Time stands still: nothing is mended by looking again after a while.
+  const clock = new TestClock();
+  const client = await connected({ servers: servers.map(({ address }) => address), maxInFlight: 1 }, { clock });
+  await untilServing(client, 2);
+  const held = gate();
+  full.answers.setRecord = async () => {
+    await held.opened;
+    return { position: { partition: 0, offset: 0 }, uuid: '', genesis: '' };
+  };
+  const write = await until('one has no room', async () => {
+    const one = client.set('a', 'x');
+    await Promise.race([one, until('it is there', () => full.count('setRecord') === 1, 100).catch(() => undefined)]);
+    return full.count('setRecord') === 1 && { done: one };
+  });
+  // Refused by the one that has room: it waits for the other.
+  free.answers.getRecord = () => {
+    delete free.answers.getRecord;
+    throw new BitacoraError('position-not-reached', 'behind');
+  };
+  const waiting = client.get('a');
+  await until('it was refused', () => free.count('getRecord') === 1);
+  expect(await client.get('b')).toBeUndefined();
+  held.open();
+  await write.done;
+  await waiting;
 });
 
 test('bytes that a server does not take hold back further calls', async () => {

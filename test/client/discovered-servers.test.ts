@@ -105,6 +105,7 @@ test.each<[string, object, string]>([
   ['both', { servers: ['a:1'], zookeeper: hosts }, 'bad-request'],
   ['no server', { servers: [] }, 'bad-request'],
   ['what is no address', { servers: ['a'] }, 'bad-request'],
+  ['what is no list', { servers: 'a:1,b:2' }, 'bad-request'],
   ['what is no list of ZooKeepers', { zookeeper: 'a:b' }, 'option-invalid'],
 ])('%s: refused', async (_, options, code) => {
   await expect(connected(options as never)).rejects.toMatchObject({ name: 'ClientError', code, retryable: false });

@@ -88,6 +88,21 @@ test('a signal keeps nothing of calls that are done', async () => {
   expect(listeners).toBe(0);
 });
 
+test('one signal for many calls: each is ended, and Node warns of nothing', async () => {
+  const { server, client } = await held();
+  const warnings: Error[] = [];
+  const hear = (warning: Error) => warnings.push(warning);
+  process.on('warning', hear);
+  const stop = new AbortController();
+  const calls = Array.from({ length: 30 }, () => client.get('a', { signal: stop.signal }).catch((error: unknown) => error));
+  await until('they have arrived', () => server.count('getRecord') === 30);
+  stop.abort();
+  for (const error of await Promise.all(calls)) expect(error).toMatchObject({ code: 'aborted' });
+  await new Promise(setImmediate);
+  process.off('warning', hear);
+  expect(warnings).toEqual([]);
+});
+
 test('many reads that wait for one server leave it together when it dies, and another answers them', async () => {
   const servers = await startServers(3);
   const client = await clientOf(servers, { timeoutMs: 20_000 });

@@ -4,6 +4,7 @@
  * Avro writes a value by the writer's schema and reads it by writer's and reader's together. A client writes requests by its protocol, a
  * node answers by its own; each learns the other's text in the handshake. Whatever comes from the other side passes `check.ts` first.
  */
+import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import avsc, { type Type } from 'avsc';
 import { BitacoraError } from '../../src/core/errors.ts';
@@ -18,7 +19,10 @@ export interface Decoded<T> {
   readonly end: number;
 }
 
-/** Errors: `Malformed` for bytes that are no such value; `bad-request` for a value that is well-formed and not to be had here (2^60). */
+/**
+ * Errors: `Malformed` for bytes that are no such value; `bad-request` for a value that is well-formed and not to be had here (2^60). Text is
+ * not well-formed (`isText`) where the other side has declared bytes and they are not UTF-8.
+ */
 export type Decode<T> = (buffer: Buffer, at: number) => Decoded<T>;
 
 /** How a node tells a call's failure: in words where the message declares no `Failure`. */
@@ -177,11 +181,44 @@ interface MessageTypes {
   readonly errorType: Type;
 }
 
-const ours = avsc.Service.forProtocol(protocol);
+/** Half a character: no text, and what every check of a text refuses. */
+const noText = '\uD800';
+
+interface Tap {
+  readBytes(): Buffer;
+}
+interface TextResolver {
+  _read: (tap: Tap) => string;
+}
+const plainText = avsc.types.StringType.prototype as unknown as { _update(resolver: TextResolver, writer: Type): void };
+
+/** Avro reads bytes as text where one side has these and the other that. What is not UTF-8 would be U+FFFD to avsc, and a key another key. */
+class Text extends avsc.types.StringType {
+  _update(resolver: TextResolver, writer: Type): void {
+    plainText._update.call(this, resolver, writer);
+    if (writer.typeName === 'bytes') resolver._read = readText;
+  }
+}
+
+function readText(tap: Tap): string {
+  const bytes = tap.readBytes();
+  return isUtf8(bytes) ? bytes.toString('utf8') : noText;
+}
+
+const ourText = new Text();
+const typeHook = (schema: unknown): Type | undefined => (schema === 'string' ? ourText : undefined);
+
+const ours = avsc.Service.forProtocol(protocol, { typeHook });
 const types = (name: MessageName): MessageTypes => ours.message(name) as unknown as MessageTypes;
 
 /** The protocol of this version, as nodes and our own client bring it. */
 export const localProtocol = new Protocol(JSON.stringify(protocol));
+
+/** Node knows it since 20, the library of types does not yet. */
+type MaybeText = string & { isWellFormed(): boolean };
+
+/** Whether it can be written as UTF-8. */
+export const isText = (text: string): boolean => (text as MaybeText).isWellFormed();
 
 export const isMessage = (name: string): name is MessageName => Object.hasOwn(protocol.messages, name);
 

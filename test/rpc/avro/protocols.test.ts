@@ -1,7 +1,9 @@
 /** Clients that bring other protocols than ours: older, later, strange, and meant to harm. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Protocol, text } from '../../../wire/avro/codec.ts';
-import { originalProtocol } from '../../../wire/avro/protocol.ts';
+import type { Encode } from '../../../wire/avro/frames.ts';
+import { answerBranch, failureBranch } from '../../../wire/avro/messages.ts';
+import { originalProtocol, protocol } from '../../../wire/avro/protocol.ts';
 import { bytesOf, call, changed, handshake, original } from './payloads.ts';
 import { RawClient } from './raw-client.ts';
 import { type Running, startServer } from './start-server.ts';
@@ -63,6 +65,59 @@ describe('older and later protocols', () => {
     expect(await client.ping()).toHaveLength(0);
     expect(running.observed[0]).toEqual({ message: 'setValue', outcome: 'bad-request' });
     expect(running.lines).toEqual([]);
+    await client.close();
+  });
+});
+
+describe('a client whose protocol has bytes where ours has text', () => {
+  const asBytes = new Protocol(JSON.stringify(protocol).replaceAll('"string"', '"bytes"'));
+  const raw =
+    (value: Buffer): Encode =>
+    (buffer, at) =>
+      at + value.length > buffer.length ? buffer.length - at - value.length : at + value.copy(buffer, at);
+  /** A short value, behind its length. */
+  const bytes = (value: string | Buffer) => raw(Buffer.concat([Buffer.from([2 * Buffer.byteLength(value)]), Buffer.from(value as string)]));
+  const zero = raw(Buffer.from([0]));
+  const two = raw(Buffer.from([4]));
+  const noSeen = raw(Buffer.from([0, 0]));
+  const noText = Buffer.from([0x6b, 0xff]);
+  /** What avsc makes of such bytes. */
+  const replaced = noText.toString('utf8');
+
+  test('that are UTF-8: they are that text, U+FFFD itself included', async () => {
+    const client = await open(asBytes);
+    expect(await client.callRaw('setValue', bytes('ñ\uFFFD'), bytes('ж\uFFFD'))).toEqual({ value: null });
+    expect(await client.callRaw('getValue', bytes('ñ\uFFFD'))).toEqual({ value: 'ж\uFFFD' });
+    await client.close();
+  });
+
+  test.each(['getValue', 'setValue', 'delete', 'getRecord', 'setRecord', 'deleteRecord'] as const)(
+    'a key of %s that is not: key-invalid, and nothing is done under another key',
+    async (name) => {
+      await running.keyValue.put(replaced, Buffer.from('of another key'));
+      const client = await open(asBytes);
+      const behind = { setValue: [bytes('v')], getRecord: [noSeen], setRecord: [bytes('v'), bytes(''), zero] } as Record<string, Encode[]>;
+      expect(await client.callRaw(name, bytes(noText), ...(behind[name] ?? []))).toMatchObject({ failure: { code: 'key-invalid' } });
+      expect(await other.call('getValue', { key: replaced })).toEqual({ value: 'of another key' });
+      expect(running.lines).toEqual([]);
+      await client.close();
+    },
+  );
+
+  test('keys of many: each by itself', async () => {
+    const client = await open(asBytes);
+    const { value } = (await client.callRaw('getMany', two, bytes(noText), bytes('a'), zero, noSeen)) as { value: object[] };
+    expect(value).toMatchObject([{ [failureBranch]: { code: 'key-invalid' } }, { [answerBranch]: { found: { value: Buffer.from('1') } } }]);
+    await client.close();
+  });
+
+  test('a value of setValue that is not: bad-request, and nothing is written', async () => {
+    const client = await open(asBytes);
+    expect(await client.callRaw('setValue', bytes('a'), bytes(noText))).toMatchObject({ failure: { code: 'bad-request' } });
+    expect(await client.callRaw('setRecord', bytes('a'), bytes(noText), bytes(noText), zero)).toMatchObject({
+      failure: { code: 'bad-request' },
+    });
+    expect(await client.callRaw('setRecord', bytes('b'), bytes(noText), bytes(''), zero)).toMatchObject({ value: {} });
     await client.close();
   });
 });
