@@ -13,6 +13,7 @@
  */
 import type { Entry, LogRecord, Millis, Offset, Partition, WriterMark } from '../ports.ts';
 import { genesisKey } from './keys.ts';
+import { LoggedPut } from './logged-put.ts';
 import { partitionOf } from './partitioner.ts';
 import { never } from './position.ts';
 import { type Condition, type Decoded, decodeRecord, type UnreadableReason } from './record.ts';
@@ -118,7 +119,7 @@ export function step(
     }
     // A plain write is what it is, whatever was there before: most of the work of a restore is here.
     const plain = !duplicate && (decoded.operation === 'put' || decoded.operation === 'delete') && key !== genesisKey;
-    if (plain) entries.set(key, written(record, decoded, true));
+    if (plain) entries.set(key, decoded instanceof LoggedPut ? decoded : written(record, decoded, true));
     else entries.set(key, next(record, decoded, entries.has(key) ? entries.get(key) : current.get(key), duplicate, rules));
     if (decoded.operation !== operation) {
       if (operation !== undefined) applied.set(operation, (applied.get(operation) ?? 0) + count);
@@ -174,7 +175,13 @@ function written(record: LogRecord, decoded: Decoded, settled: boolean): Entry {
 
 /** The record changes nothing, but it is now the newest of its key, so the value must be stated again. */
 function ignored(record: LogRecord, held: Entry | undefined): Entry {
-  return { ...(held ?? absent), newest: record.offset, settled: false };
+  return unsettled(held ?? absent, record.offset);
+}
+
+/** Field by field: a put of the same batch (logged-put.ts) cannot be copied otherwise. */
+function unsettled(held: Entry, newest: Offset): Entry {
+  const { version, deleted, value, time, expires, id, by, contentType } = held;
+  return { version, newest, settled: false, deleted, value, time, expires, id, by, contentType };
 }
 
 /** A condition is decided against the state at the record's place, at the record's own log time. */
@@ -187,7 +194,7 @@ function stated(record: LogRecord, decoded: Decoded, held: Entry | undefined, ru
   const statement = decoded.stated;
   if (statement === undefined) throw new Error('a statement without its headers was let through by decodeRecord');
   const late = record.time - statement.at > rules.compactionLagMs / 2;
-  if (late || (held !== undefined && held.version > statement.asof)) return { ...(held ?? absent), settled: false };
+  if (late || (held !== undefined && held.version > statement.asof)) return unsettled(held ?? absent, (held ?? absent).newest);
   const newest = held === undefined ? statement.version : held.newest;
   return {
     version: statement.version,

@@ -19,6 +19,7 @@
  */
 import type { HeadersRead, LogRecord, Millis, NewRecord, Offset } from '../ports.ts';
 import { asciiBytes, asciiOf, bytesOf, looseTextOf, textOf } from './bytes.ts';
+import { LoggedPut } from './logged-put.ts';
 
 export type Operation = 'put' | 'delete' | 'conditional-put' | 'conditional-delete' | 'statement' | 'tombstone';
 
@@ -72,6 +73,9 @@ const operations: Readonly<Record<string, Operation>> = {
   t: 'tombstone',
 };
 
+const SLASH = 0x2f;
+const nothing = new Uint8Array(0);
+
 const foreign = {
   id: '',
   by: '',
@@ -100,28 +104,81 @@ function decodeOurs(key: string, record: LogRecord, headers: HeadersRead): Decod
   const operation = op === '' ? (record.value === null ? 'delete' : 'put') : Object.hasOwn(operations, op) ? operations[op] : undefined;
   if (operation === undefined) return 'unknown-operation';
   if (record.value === null && (operation === 'conditional-put' || op === 's')) return 'value-missing';
-  const by = ascii(headers, 'by');
-  const cut = by.lastIndexOf('/');
-  const sequence = by === '' ? 0 : integer(by, cut + 1);
+  const by = own(headers, 'by') ?? nothing;
+  const sequence = author.read(by);
   const expires = Object.hasOwn(headers, 'exp') ? integer(ascii(headers, 'exp')) : 0;
-  if (sequence === undefined || expires === undefined || (by !== '' && cut < 1)) return 'bad-header';
+  if (sequence === undefined || expires === undefined) return 'bad-header';
+  const { writer } = author;
+  const contentType = text(headers, 'ct');
+  const idempotencyKey = text(headers, 'ik');
+  const id = own(headers, 'id') ?? nothing;
+  if (operation === 'put') {
+    return new LoggedPut(key, record, writer, sequence, expires as Millis, contentType, idempotencyKey, id, by);
+  }
   const condition = operation === 'conditional-put' || operation === 'conditional-delete' ? conditionOf(headers) : undefined;
   const stated = operation === 'statement' ? statedOf(headers, op === 'sd') : undefined;
   if (condition === null || stated === null) return 'bad-header';
   return {
     key,
     operation,
-    id: ascii(headers, 'id'),
-    by,
-    writer: cut < 1 ? '' : by.slice(0, cut),
+    id: asciiOf(id),
+    by: asciiOf(by),
+    writer,
     sequence,
     expires: expires as Millis,
-    contentType: text(headers, 'ct'),
-    idempotencyKey: text(headers, 'ik'),
+    contentType,
+    idempotencyKey,
     condition,
     stated,
   };
 }
+
+/**
+ * Reads the header `by`: node/incarnation/sequence. Nearly always the record before had the same writer, whose bytes are kept for that; its
+ * text, kept too, is then the same string.
+ */
+class AuthorReader {
+  /** Node and incarnation as last read, with the slash behind them. */
+  #prefix: Uint8Array = nothing;
+  #writer = '';
+  /** Node and incarnation of the header read; empty when it is. */
+  writer = '';
+
+  /** The sequence, 0 when `by` is empty; undefined: it cannot be understood. */
+  read(by: Uint8Array): number | undefined {
+    this.writer = '';
+    if (by.length === 0) return 0;
+    const same = this.#sequenceOf(by);
+    if (same !== undefined) {
+      this.writer = this.#writer;
+      return same;
+    }
+    const cut = by.lastIndexOf(SLASH);
+    if (cut < 1) return undefined;
+    // A copy: a Buffer's own `slice` would be a view, and keep the log's fetch buffer alive.
+    this.#prefix = new Uint8Array(by.subarray(0, cut + 1));
+    this.#writer = asciiOf(by.subarray(0, cut));
+    this.writer = this.#writer;
+    return this.#sequenceOf(by);
+  }
+
+  /** Undefined when `by` is of another writer than the last, or does not end in a sequence. */
+  #sequenceOf(by: Uint8Array): number | undefined {
+    const prefix = this.#prefix;
+    const { length } = prefix;
+    if (length === 0 || by.length <= length || by.length > length + 16) return undefined;
+    for (let i = 0; i < length; i++) if (by[i] !== prefix[i]) return undefined;
+    let value = 0;
+    for (let i = length; i < by.length; i++) {
+      const digit = by[i]! - 48;
+      if (digit < 0 || digit > 9) return undefined;
+      value = value * 10 + digit;
+    }
+    return Number.isSafeInteger(value) ? value : undefined;
+  }
+}
+
+const author = new AuthorReader();
 
 function conditionOf(headers: HeadersRead): Condition | null {
   const expected = ascii(headers, 'if');
@@ -170,11 +227,11 @@ function own(headers: HeadersRead, name: string): Uint8Array | undefined {
   return first instanceof Uint8Array ? first : undefined;
 }
 
-/** The whole of `text` from a place on, 1 to 16 digits. In a loop, as it is read for each record. */
-function integer(text: string, from = 0): number | undefined {
-  if (text.length <= from || text.length > from + 16) return undefined;
+/** 1 to 16 digits. */
+function integer(text: string): number | undefined {
+  if (text.length === 0 || text.length > 16) return undefined;
   let value = 0;
-  for (let i = from; i < text.length; i++) {
+  for (let i = 0; i < text.length; i++) {
     const digit = text.charCodeAt(i) - 48;
     if (digit < 0 || digit > 9) return undefined;
     value = value * 10 + digit;
@@ -194,8 +251,6 @@ export interface WriteDetails {
   readonly contentType?: string | undefined;
   readonly idempotencyKey?: string | undefined;
 }
-
-const nothing = new Uint8Array(0);
 
 function details(from: WriteDetails): Record<string, Uint8Array> {
   const headers: Record<string, Uint8Array> = {};

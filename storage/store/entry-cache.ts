@@ -84,18 +84,29 @@ export class EntryCache {
 
   /** Shows what was staged for `key`; -1: nothing is known of it any more. */
   publish(key: string, place: number): void {
-    const hash = hashOf(key);
+    this.#publish(hashOf(key), key, place);
+  }
+
+  /** As `publish`, of many: `places` stand side by side with their keys. */
+  publishAll(keys: readonly string[], places: readonly number[]): void {
+    const hashes = new Int32Array(keys.length);
+    for (let i = 0; i < keys.length; i++) hashes[i] = hashOf(keys[i]!);
+    this.#table.touch(hashes);
+    for (let i = 0; i < keys.length; i++) this.#publish(hashes[i]!, keys[i]!, places[i]!);
+  }
+
+  #publish(hash: number, key: string, place: number): void {
     const part = this.#table.part(hash);
     const old = part.find(hash, key);
     if (old >= 0) this.#segmentOf(old).forget(startOf(old));
-    if (place >= 0) this.#segmentOf(place).show(startOf(place));
+    if (place >= 0) this.#segmentOf(place).show();
     if (old >= 0 && place >= 0) part.move(hash, old, place);
     else if (old >= 0) part.remove(hash, old);
     else if (place >= 0) this.#bytes += part.insert(hash, place);
   }
 
   discard(place: number): void {
-    if (place >= 0) this.#segmentOf(place).forget(startOf(place));
+    if (place >= 0) this.#segmentOf(place).discard(startOf(place));
   }
 
   #segmentOf(place: number): Segment {

@@ -39,6 +39,18 @@ export function writeText(into: Buffer, at: number, text: string): number {
   return end;
 }
 
+/** As `writeText`, of a text in bytes; -1 when it is empty, long or not ASCII, which is left to `writeText`. */
+export function writeAscii(into: Buffer, at: number, text: Uint8Array): number {
+  if (text.length === 0 || text.length > 84) return -1;
+  into[at] = text.length;
+  for (let i = 0; i < text.length; i++) {
+    const code = text[i]!;
+    if (code > 127) return -1;
+    into[at + 1 + i] = code;
+  }
+  return at + 1 + text.length;
+}
+
 /** Returns where it ends. Most texts are short and ASCII, and for these a loop is over before a call to the runtime has begun. */
 export function writeUtf8(into: Buffer, at: number, text: string): number {
   if (text.length > 100) return at + into.write(text, at);

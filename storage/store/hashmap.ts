@@ -116,10 +116,8 @@ class Hashmap implements HashmapStore {
       for (const place of places) cache?.discard(place);
       throw error;
     }
-    for (let i = 0; i < keys.length; i++) {
-      if (this.#loads.size > 0) this.#loads.delete(keys[i]!);
-      cache?.publish(keys[i]!, places[i]!);
-    }
+    if (this.#loads.size > 0) for (const key of keys) this.#loads.delete(key);
+    cache?.publishAll(keys, places);
   }
 
   identify(identity: StoreIdentity): Promise<void> {

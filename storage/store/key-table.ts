@@ -13,6 +13,8 @@ const PARTS = 16;
 
 export class KeyTable {
   readonly #parts: Part[];
+  /** What `touch` saw: kept where others could ask for it, or a compiler might leave out the looking. */
+  seen = 0;
 
   /** `matches`: whether `key` stands at `place`. */
   constructor(matches: (place: number, key: string) => boolean) {
@@ -26,6 +28,16 @@ export class KeyTable {
   /** The part for an int32 hash. The high bits choose it, the low ones the slot within. */
   part(hash: number): Part {
     return this.#parts[hash >>> 28]!;
+  }
+
+  /**
+   * Looks once at the slot of each hash, before that many questions. The processor fetches these from memory side by side; between them the
+   * questions have so much else to do that each would wait for its own (measured on a restore: 0.4 s of a million publications, now 0.2 s).
+   */
+  touch(hashes: Int32Array): void {
+    let seen = 0;
+    for (let i = 0; i < hashes.length; i++) seen |= this.part(hashes[i]!).touch(hashes[i]!);
+    this.seen = seen;
   }
 
   get bytes(): number {
@@ -45,6 +57,11 @@ export class Part {
 
   get bytes(): number {
     return this.#slots.byteLength;
+  }
+
+  /** What stands in the slot where the search for a hash begins. */
+  touch(hash: number): number {
+    return this.#slots[2 * (hash & this.#mask)]!;
   }
 
   /** The place of a key, or -1. */

@@ -140,5 +140,6 @@ function sizeOf(key: string, entry: Entry | undefined): number {
 
 /** With the value's bytes copied: neither a caller's buffer is kept nor ours given away. */
 function copyOf(entry: Entry): Entry {
-  return { ...entry, value: new Uint8Array(entry.value) };
+  const { version, newest, settled, deleted, time, expires, id, by, contentType } = entry;
+  return { version, newest, settled, deleted, value: new Uint8Array(entry.value), time, expires, id, by, contentType };
 }

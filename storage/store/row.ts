@@ -12,11 +12,12 @@
  *
  * Numbers are 64-bit two's complement, exact for all safe integers, -1 among them. The hashmap keeps bodies too (arena.ts).
  */
+import { LoggedPut } from '../../src/core/logged-put.ts';
 import type { Entry, Millis, Offset } from '../../src/ports.ts';
 import { crc32 } from './crc32.ts';
-import { readInteger, textAt, textEnd, writeInteger, writeText, writeUtf8 } from './fields.ts';
+import { readInteger, textAt, textEnd, writeAscii, writeInteger, writeText, writeUtf8 } from './fields.ts';
 import { family } from './keys.ts';
-import { uuidAt, writeUuid } from './uuid.ts';
+import { uuidAt, writeUuid, writeUuidBytes } from './uuid.ts';
 
 const DELETED = 1;
 const SETTLED = 2;
@@ -35,13 +36,14 @@ export const CRC_BYTES = 4;
 
 /** A buffer of at least so many bytes holds the body of `entry`. */
 export function bodyBound(entry: Entry): number {
-  const texts = entry.id.length + entry.by.length + entry.contentType.length;
+  const authorship = entry instanceof LoggedPut ? entry.idBytes.length + entry.byBytes.length : entry.id.length + entry.by.length;
+  const texts = authorship + entry.contentType.length;
   return FIXED_BYTES + 16 + 3 * (5 + texts) + entry.value.length;
 }
 
 /** Writes a body at `at` and returns where it ends. `into` must have `bodyBound` bytes from there. */
 export function writeBody(into: Buffer, at: number, partition: number, entry: Entry): number {
-  const { id, by, contentType, value, newest, version, expires } = entry;
+  const { contentType, value, newest, version, expires } = entry;
   let flags = (entry.deleted ? DELETED : 0) | (entry.settled ? SETTLED : 0);
   into[at + 1] = partition & 0xff;
   into[at + 2] = partition >>> 8;
@@ -56,15 +58,12 @@ export function writeBody(into: Buffer, at: number, partition: number, entry: En
     flags |= EXPIRES;
     end = writeInteger(into, end, expires);
   }
-  if (id !== '') {
-    const uuid = writeUuid(into, end, id);
-    flags |= uuid ? ID_UUID : ID_TEXT;
-    end = uuid ? end + 16 : writeText(into, end, id);
-  }
-  if (by !== '') {
-    flags |= BY;
-    end = writeText(into, end, by);
-  }
+  const id = writeId(into, end, entry);
+  flags |= id;
+  if (id !== 0) end = id === ID_UUID ? end + 16 : textEnd(into, end);
+  const by = writeBy(into, end, entry);
+  if (by > end) flags |= BY;
+  end = by;
   if (contentType !== '') {
     flags |= TYPE;
     end = writeText(into, end, contentType);
@@ -72,6 +71,21 @@ export function writeBody(into: Buffer, at: number, partition: number, entry: En
   into[at] = flags;
   into.set(value, end);
   return end + value.length;
+}
+
+/** Returns the flag of what it has written; 0: nothing. */
+function writeId(into: Buffer, at: number, entry: Entry): 0 | typeof ID_UUID | typeof ID_TEXT {
+  if (entry instanceof LoggedPut ? writeUuidBytes(into, at, entry.idBytes) : writeUuid(into, at, entry.id)) return ID_UUID;
+  if (entry.id === '') return 0;
+  writeText(into, at, entry.id);
+  return ID_TEXT;
+}
+
+/** Returns where it ends. */
+function writeBy(into: Buffer, at: number, entry: Entry): number {
+  const end = entry instanceof LoggedPut ? writeAscii(into, at, entry.byBytes) : -1;
+  if (end >= 0) return end;
+  return entry.by === '' ? at : writeText(into, at, entry.by);
 }
 
 /** Reads the body between two places. The entry's value is a view of `from`, or with `copy` bytes of its own. */

@@ -1,7 +1,7 @@
 /**
  * A run of memory of the entry cache: rows one behind the other, each at a multiple of 8.
  *
- *     row  = state u8 (0 unread, 1 read, 2 dead, 3 staged), wide u8, keyLength u16, bodyLength u32, extent u32 (the whole row's bytes),
+ *     row  = state u8 (0 unread, 1 read, 2 dead), wide u8, keyLength u16, bodyLength u32, extent u32 (the whole row's bytes),
  *            key: keyLength characters of one byte (all Latin-1), or of two when `wide`; body (row.ts)
  *
  * In the machine's own byte order, as it never leaves the memory. Rows are appended staged, shown, and forgotten; their room comes back
@@ -19,7 +19,6 @@ const LARGE_BYTES = 64 * 1024;
 const UNREAD = 0;
 const READ = 1;
 const DEAD = 2;
-const STAGED = 3;
 
 export class Segment {
   readonly slot: number;
@@ -69,12 +68,12 @@ export class Segment {
       if (code > 0xff) return this.#writeWideKey(key);
       buffer[at + i] = code;
     }
-    this.#words[this.#used >>> 2] = STAGED | (key.length << 16);
+    this.#words[this.#used >>> 2] = UNREAD | (key.length << 16);
     return at + key.length;
   }
 
   #writeWideKey(key: string): number {
-    this.#words[this.#used >>> 2] = STAGED | (1 << 8) | (key.length << 16);
+    this.#words[this.#used >>> 2] = UNREAD | (1 << 8) | (key.length << 16);
     const at = this.#used + ROW_HEADER_BYTES;
     return at + this.buffer.write(key, at, 'utf16le');
   }
@@ -90,10 +89,15 @@ export class Segment {
     return start;
   }
 
-  /** A staged row is now in use, and unread. */
-  show(start: number): void {
-    this.buffer[start] = UNREAD;
+  /** One of the staged rows is now in use. None is told apart, so that showing a row does not touch its memory. */
+  show(): void {
     this.#staged--;
+  }
+
+  /** A staged row is given up. */
+  discard(start: number): void {
+    this.#staged--;
+    this.forget(start);
   }
 
   /** Appends a row of another segment as one that has not been read. */
@@ -136,9 +140,8 @@ export class Segment {
     return this.#words[(start >>> 2) + 2]!;
   }
 
-  /** A row in use, or staged, is wanted no more. */
+  /** A row in use is wanted no more. */
   forget(start: number): void {
-    if (this.buffer[start] === STAGED) this.#staged--;
     this.buffer[start] = DEAD;
     this.#deadBytes += this.extent(start);
   }

@@ -5,7 +5,7 @@
 
 const DIGITS = '0123456789abcdef';
 /** The value of a lower-case hexadecimal digit by its character code; 255: not one. */
-const VALUE = new Uint8Array(128).fill(255);
+const VALUE = new Uint8Array(256).fill(255);
 for (let i = 0; i < 16; i++) VALUE[DIGITS.charCodeAt(i)] = i;
 /** Where the 16 pairs of digits begin in the text. */
 const PAIRS = Uint8Array.of(0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34);
@@ -13,16 +13,23 @@ const DASH = 0x2d;
 /** The text under construction: one string made at the end is cheaper than sixteen joined. */
 const scratch = Buffer.alloc(36, '-');
 
+const asBytes = new Uint8Array(36);
+
 /** Writes `text` at `at` if it is a canonical uuid, and says whether it was. Otherwise what stands there is undefined. */
 export function writeUuid(into: Uint8Array, at: number, text: string): boolean {
   if (text.length !== 36) return false;
-  if (text.charCodeAt(8) !== DASH || text.charCodeAt(13) !== DASH || text.charCodeAt(18) !== DASH || text.charCodeAt(23) !== DASH)
-    return false;
+  // Beyond ASCII there is no uuid.
+  for (let i = 0; i < 36; i++) asBytes[i] = Math.min(text.charCodeAt(i), 255);
+  return writeUuidBytes(into, at, asBytes);
+}
+
+/** As `writeUuid`, of a text in bytes. */
+export function writeUuidBytes(into: Uint8Array, at: number, text: Uint8Array): boolean {
+  if (text.length !== 36 || text[8] !== DASH || text[13] !== DASH || text[18] !== DASH || text[23] !== DASH) return false;
   for (let i = 0; i < 16; i++) {
     const pair = PAIRS[i]!;
-    // Beyond the table there is nothing, which is no digit either.
-    const high = VALUE[text.charCodeAt(pair)] ?? 255;
-    const low = VALUE[text.charCodeAt(pair + 1)] ?? 255;
+    const high = VALUE[text[pair]!]!;
+    const low = VALUE[text[pair + 1]!]!;
     if ((high | low) > 15) return false;
     into[at + i] = (high << 4) | low;
   }

@@ -139,6 +139,29 @@ describe('decoding', () => {
   });
 });
 
+describe('the author of a record', () => {
+  const read = (by: string) => decodeRecord(at(0, withHeaders({ by })));
+
+  test('is read from each record, whoever wrote the one before', () => {
+    const anyWriter = fc.constantFrom('a/b', 'a/b/1', 'a', 'a/', '/', 'a/bc', 'é/1');
+    fc.assert(
+      fc.property(fc.array(fc.tuple(anyWriter, fc.maxSafeNat()), { maxLength: 8 }), (authors) => {
+        for (const [writer, sequence] of authors) {
+          const latin1 = asciiOf(bytesOf(writer));
+          expect(read(`${writer}/${sequence}`)).toMatchObject({ writer: latin1, sequence, by: `${latin1}/${sequence}` });
+        }
+      }),
+    );
+  });
+
+  test('cannot be understood without node or sequence', () => {
+    for (const by of ['a/b/1', 'a/b/', 'a/b/x', 'a/b', '/1', '1', 'a/b/12345678901234567', 'a/b/9999999999999999', 'a/b/-1', 'a/b/1 ']) {
+      expect(read('a/b/1')).toMatchObject({ sequence: 1 });
+      if (by !== 'a/b/1') expect(read(by)).toBe('bad-header');
+    }
+  });
+});
+
 describe('headers as a log gives them', () => {
   const read = (headers: Record<string, unknown>) => decodeRecord({ offset: 0 as never, time: 0 as never, key, value, headers });
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Millis, Offset } from '../../src/ports.ts';
+import { LoggedPut } from '../../src/core/logged-put.ts';
+import type { Entry, Millis, Offset } from '../../src/ports.ts';
 import { entryOf, isSettled, partitionOf, RowEncoder, rowFits } from '../../storage/store/row.ts';
 import { anyEntry } from '../contract/store-model.ts';
 import { entryWith, plain } from '../contract/store-values.ts';
@@ -56,6 +57,23 @@ describe('the row of an entry', () => {
         expect(partitionOf(encoder.row)).toBe(partition);
         expect(isSettled(encoder.row)).toBe(entry.settled);
         expect(Buffer.from(encoder.key).toString()).toBe(`e${key}`);
+      }),
+    );
+  });
+
+  test('of a put from the log is the same as of its fields: header bytes make what their text makes', () => {
+    const anyBytes = fc.oneof(
+      fc.uint8Array({ maxLength: 100 }),
+      fc.string({ maxLength: 100 }).map(Buffer.from),
+      fc.uuid().map(Buffer.from),
+    );
+    fc.assert(
+      fc.property(anyBytes, anyBytes, fc.string(), fc.nat(), (id, by, contentType, offset) => {
+        const record = { offset: offset as Offset, time: 5 as Millis, key: Buffer.from('k'), value: Buffer.from('v'), headers: undefined };
+        const put = new LoggedPut('k', record, 'a/b', 1, (offset % 3) as Millis, contentType, '', id, by);
+        const { version, newest, settled, deleted, value, time, expires } = put;
+        const entry: Entry = { version, newest, settled, deleted, value, time, expires, id: put.id, by: put.by, contentType };
+        expect(encoded(7, 'k', put)).toEqual(encoded(7, 'k', entry));
       }),
     );
   });
