@@ -76,6 +76,8 @@ export interface LogIdentity {
   readonly deleteRetentionMs: number;
   /** False on a topic of another's making with `CreateTime`: conditional writes are refused on it. */
   readonly logAppendTime: boolean;
+  /** How many bytes records appended together may have: keys, values and headers. */
+  readonly togetherBytes: number;
 }
 
 /** First offset held, and the offset that the next record will get. */
@@ -133,6 +135,11 @@ export interface Log {
    * (a bound was reached; not in the log), `value-too-large`, `closed`.
    */
   append(partition: Partition, record: NewRecord, signal?: AbortSignal): Promise<Position>;
+  /**
+   * Appends records side by side, all or none, and resolves with the place of the first. Their order among other appends, and the errors,
+   * are as of `append`; also `batch-invalid`: together they are more than one request may hold (`identity.togetherBytes`).
+   */
+  appendTogether(partition: Partition, records: readonly NewRecord[], signal?: AbortSignal): Promise<Position>;
   /** One subscription at a time; a second needs the first closed. */
   subscribe(options: SubscribeOptions, subscriber: Subscriber): Promise<Subscription>;
   /** First and next offset of every partition, asked of the log now. Errors: `log-unavailable`, `closed`. */
@@ -180,6 +187,19 @@ export interface Checkpoint {
   readonly logTime: Millis;
   /** Wall-clock time at which this node last knew that it was at the partition's end; 0: never. */
   readonly atEnd: Millis;
+  /** No jump in offsets is unresolved: since the last one an end of the log that was asked for later has been applied. */
+  readonly whole: boolean;
+}
+
+/** What the first write with an idempotency key came to, for whoever repeats it. */
+export interface Answer {
+  readonly offset: Offset;
+  /** Log time of the record. */
+  readonly time: Millis;
+  readonly id: string;
+  readonly outcome: 'written' | 'refused' | 'doubtful';
+  /** When refused: the version that stood in the way; -1: the key was absent. */
+  readonly current: Offset;
 }
 
 /** Newest sequence number seen from a writer's incarnation in a partition, and the log time of its record. */
@@ -204,10 +224,34 @@ export interface StoreBatch {
   readonly checkpoint: Checkpoint;
   /** New state by key; undefined: remove the entry. */
   readonly entries: ReadonlyMap<string, Entry | undefined>;
+  /** Those of `entries` whose value this node does not know for certain; all of them are unsettled. Absent: none. */
+  readonly doubtful?: ReadonlySet<string>;
   /** Changed writer marks by incarnation; undefined: forget it. */
   readonly writers: ReadonlyMap<string, WriterMark | undefined>;
+  /** Changed answers by idempotency key and key (`answerKey`); undefined: forget it. Absent: no change. */
+  readonly answers?: ReadonlyMap<string, Answer | undefined>;
   /** Written with the batch when present. */
   readonly identity?: StoreIdentity;
+}
+
+/** Which entries are scanned, by the bytes of their keys. */
+export interface ScanRange {
+  /** From this key on, it included. */
+  readonly from: Uint8Array;
+  /** Up to this key, it not included; undefined: to the end. */
+  readonly to: Uint8Array | undefined;
+  /** At most so many entries. */
+  readonly limit: number;
+  /** No further entry once their values have so many bytes. */
+  readonly maxBytes: number;
+  /** True: values are left out, as empty ones, where that saves work. */
+  readonly keysOnly?: boolean;
+}
+
+export interface Scan {
+  readonly entries: readonly { readonly key: string; readonly entry: Entry }[];
+  /** More entries follow in the range. */
+  readonly more: boolean;
 }
 
 /** The local database under a node: a cache of the log, kept over restarts. Implementations: level, memory, and a hashmap over either. */
@@ -225,6 +269,8 @@ export interface Store {
   get(key: string): Promise<Entry | undefined>;
   /** As `get`, for many, in the order asked. */
   load(keys: readonly string[]): Promise<readonly (Entry | undefined)[]>;
+  /** Entries as written, markers included, in byte order of their keys. Errors: as `get`. */
+  scan(range: ScanRange): Promise<Scan>;
   /**
    * Atomic, and in the order of the calls. All bytes of the batch are taken before the promise is returned, and nothing of it is held on
    * to. After a rejection nothing of the batch is visible and the store must be reopened. Errors: `store-failed`, `closed`.
@@ -234,8 +280,12 @@ export interface Store {
   identify(identity: StoreIdentity): Promise<void>;
   /** Writer marks of a partition, as stored. */
   writers(partition: Partition): Promise<ReadonlyMap<string, WriterMark>>;
-  /** Keys of entries that are not settled, to be stated after a restart. */
+  /** Answers to idempotency keys of a partition, as stored. */
+  answers(partition: Partition): Promise<ReadonlyMap<string, Answer>>;
+  /** Keys of entries that are not settled, to be stated after a restart unless they are doubtful. */
   unsettled(): Promise<readonly string[]>;
+  /** Those of the unsettled whose value this node does not know for certain. */
+  doubtful(): Promise<readonly string[]>;
   /**
    * Reads every entry: checks its checksum and that each partition has as many as its checkpoint says.
    * Resolves with the reason of the first disagreement, or undefined. `signal` ends it early (undefined).
@@ -340,104 +390,4 @@ export interface Meter {
   rebuilt(reason: string): void;
 }
 
-// ---------------------------------------------------------------- what the faces call
-
-export type NodeState = 'starting' | 'restoring' | 'ready' | 'stuck' | 'draining' | 'stopped';
-
-/** What a node can say of itself at once. */
-export interface NodeStatus {
-  readonly state: NodeState;
-  /** Why it is in this state, in words, when there is something to say. */
-  readonly reason: string | undefined;
-  /** Reads are whole: caught up once, and not draining. */
-  readonly ready: boolean;
-  /** Writes have a chance now: ready, and the log answers. */
-  readonly writable: boolean;
-  /** 0 to 1, by position. */
-  readonly progress: number;
-  /** Records applied per second, lately. */
-  readonly recordsPerSecond: number;
-  /** Upper bound of the time to ready, by position; undefined: not known. Compaction makes it less. */
-  readonly secondsLeft: number | undefined;
-  /** Applied positions by partition: everything before is applied. */
-  readonly applied: readonly Offset[];
-  /** The log's ends as last asked. */
-  readonly ends: readonly Offset[];
-  /** How long this node has not known itself at the log's end; 0: it is there. */
-  readonly lagMs: number;
-  /** Entries held, markers included. */
-  readonly entries: number;
-  /** Records applied since the process started: what a restart had to read. */
-  readonly recordsApplied: number;
-  readonly genesis: string | undefined;
-  readonly log: LogState;
-}
-
-/** A record that could not be understood, kept for inspection. */
-export interface SkippedRecord {
-  readonly position: Position;
-  readonly key: string;
-  readonly reason: string;
-}
-
-/** Where an answer came from. */
-export type ReadSource = 'local' | 'peer';
-
-/** What a caller has seen of a log, so that no answer may be older; at most one position counts for each partition. */
-export interface Seen {
-  /** Which log: the id of its genesis record. */
-  readonly genesis: string;
-  /** Records that an answer must reflect. */
-  readonly positions: readonly Position[];
-}
-
-export interface ReadOptions {
-  /** Ends the wait. */
-  readonly signal?: AbortSignal | undefined;
-  /** The answer reflects at least this; the read waits for it, bounded. */
-  readonly seen?: Seen | undefined;
-}
-
-/** The answer to a read; `found` undefined: absent, deleted or expired. */
-export interface ReadAnswer {
-  readonly source: ReadSource;
-  readonly found: FoundValue | undefined;
-  /** How far the node that answered (this one, or the peer) had applied the key's partition: everything *before* this offset. */
-  readonly applied: Position;
-}
-
-/** A write that is in the log. */
-export interface Written {
-  /** The record's place: the value's version. */
-  readonly position: Position;
-  readonly id: string;
-}
-
-export interface WriteOptions {
-  /** Ends the wait; the write may be in the log (`unknown-outcome`) or certainly is not (`log-unavailable`). */
-  readonly signal?: AbortSignal;
-  readonly contentType?: string;
-  /** Deadline; absent: for ever. */
-  readonly expires?: Millis;
-}
-
-/** The key-value service of one node, as every face calls it. Keys and values are checked here, by the same rules for all. */
-export interface KeyValue {
-  readonly status: NodeStatus;
-  /** Which log this node follows: the id of its genesis record; undefined: not known yet. */
-  readonly genesis: string | undefined;
-  readonly skipped: readonly SkippedRecord[];
-  /** Answers from memory alone and at once; undefined: `read` must be asked. Errors: `key-invalid`. */
-  peek(key: string): ReadAnswer | undefined;
-  /**
-   * Local state, then the peers as configured. Errors: `key-invalid`, `store-failed`; with `seen` also `position-not-reached`,
-   * `position-foreign` and `overloaded`.
-   */
-  read(key: string, options?: ReadOptions): Promise<ReadAnswer>;
-  /** This node alone: for the other nodes. */
-  readLocal(key: string): Promise<ReadAnswer>;
-  /** Resolves when the log has it, and as a rule when this node serves it. Errors: `key-invalid`, `value-too-large`, and those of `Log.append`. */
-  put(key: string, value: Uint8Array, options?: WriteOptions): Promise<Written>;
-  /** As `put`; deleting what is not there is a write too. */
-  delete(key: string, options?: WriteOptions): Promise<Written>;
-}
+export type * from './key-value.ts';

@@ -2,6 +2,7 @@
  * The one error table. Every failure that leaves a room is a `BitacoraError` with one of these codes; callers decide by code, never by
  * message. `docs/errors.md` is held equal to this table by a test.
  */
+import type { Position } from '../ports.ts';
 
 /** How a code is shown, and whether asking again is safe. */
 export interface ErrorKind {
@@ -26,10 +27,19 @@ export const errorTable = {
   'value-too-large': { status: 413, title: 'The value is over the limit', retry: 'no' },
   'headers-too-large': { status: 431, title: 'The request line and headers are over the limit', retry: 'no' },
   'position-foreign': { status: 409, title: 'The position is of another log', retry: 'no' },
+  'version-conflict': { status: 412, title: 'The key is not at the version expected', retry: 'no' },
+  'batch-invalid': { status: 422, title: 'The batch cannot be atomic', retry: 'no' },
+  'conditions-unsupported': { status: 501, title: 'This topic does not allow conditional writes', retry: 'no' },
   // What the node or the log cannot do now
   internal: { status: 500, title: 'The node made a mistake; its log says more', retry: 'reads' },
   'store-failed': { status: 503, title: 'The local database does not answer; the node is mending it', retry: 'reads', retryAfter: 1 },
   'position-not-reached': { status: 503, title: 'This node has not applied the position in time', retry: 'yes', retryAfter: 1 },
+  'in-doubt': {
+    status: 503,
+    title: 'This node does not know the value for certain yet, and no other has told',
+    retry: 'yes',
+    retryAfter: 1,
+  },
   'log-unavailable': {
     status: 503,
     title: 'The log does not take writes now; this one is certainly not in it',
@@ -66,6 +76,19 @@ export class BitacoraError extends Error {
 
   get kind(): ErrorKind {
     return errorTable[this.code];
+  }
+}
+
+/** A condition did not hold: with the version that was there instead; undefined: the key was absent. */
+export class VersionConflict extends BitacoraError {
+  readonly current: Position | undefined;
+  /** Of several keys, the one that stood in the way. */
+  readonly key: string | undefined;
+
+  constructor(current: Position | undefined, key?: string) {
+    super('version-conflict', current === undefined ? 'the key is absent' : `the key is at ${current.partition}:${current.offset}`);
+    this.current = current;
+    this.key = key;
   }
 }
 

@@ -12,6 +12,11 @@ export const systemPrefix = '\0';
 /** The topic's identity is written under this key, once. */
 export const genesisKey = '\0genesis';
 
+/** Barriers of linearizable reads stand under keys like this; of the attempts one is in the partition itself. */
+export function barrierKey(partition: number, attempt: number): string {
+  return `${systemPrefix}barrier/${partition}/${attempt}`;
+}
+
 export function isSystemKey(key: string): boolean {
   return key.charCodeAt(0) === 0;
 }
@@ -26,6 +31,14 @@ export function checkKey(key: string, limits: Limits): Uint8Array {
     throw new BitacoraError('key-invalid', `the key has ${bytes.length} bytes, the limit is ${limits.maxKeyBytes}`);
   }
   return bytes;
+}
+
+const longestIdempotencyKey = 200;
+
+/** Errors: `bad-request`. */
+export function checkIdempotencyKey(text: string): void {
+  if (/^[\x21-\x7e]+$/.test(text) && text.length <= longestIdempotencyKey) return;
+  throw new BitacoraError('bad-request', `an idempotency key is 1 to ${longestIdempotencyKey} printable ASCII characters without space`);
 }
 
 /** Errors: `value-too-large`, with the limit. */

@@ -68,6 +68,10 @@ export class LoggedPut implements Decoded, Entry {
     return undefined;
   }
 
+  get batch(): undefined {
+    return undefined;
+  }
+
   get newest(): Offset {
     return this.version;
   }

@@ -11,12 +11,13 @@
  *   - a statement that comes more than half the compaction lag after its `at` is ignored by all;
  *   - a writer's sequence numbers count for half the compaction lag of log time.
  */
-import type { Entry, LogRecord, Millis, Offset, Partition, WriterMark } from '../ports.ts';
+import type { Answer, Entry, LogRecord, Millis, Offset, Partition, WriterMark } from '../ports.ts';
+import { type Basis, Deciding, type Decision } from './deciding.ts';
 import { genesisKey } from './keys.ts';
-import { LoggedPut } from './logged-put.ts';
 import { partitionOf } from './partitioner.ts';
-import { never } from './position.ts';
-import { type Condition, type Decoded, decodeRecord, type UnreadableReason } from './record.ts';
+import { type Decoded, decodeRecord, type UnreadableReason } from './record.ts';
+
+export { answerKey, type Decision, isLive, met } from './deciding.ts';
 
 export interface Rules {
   readonly partition: Partition;
@@ -36,9 +37,15 @@ export interface Skip {
 export interface Step {
   /** Final entry of each key touched; undefined: swept. */
   readonly entries: Map<string, Entry | undefined>;
+  /** Of the keys touched, those whose value this node does not know for certain; all are unsettled. */
+  readonly doubtful: ReadonlySet<string>;
   /** Change in the number of entries. */
   readonly added: number;
   readonly writers: Map<string, WriterMark>;
+  /** New answers to idempotency keys, by `answerKey`. */
+  readonly answers: ReadonlyMap<string, Answer>;
+  /** What those who wait for it have to hear. */
+  readonly decisions: readonly Decision[];
   readonly skipped: readonly Skip[];
   /** Log time of the newest record, or the one given when there was none. */
   readonly logTime: Millis;
@@ -67,28 +74,23 @@ export function keysOf(run: DecodedRun): string[] {
   return [...keys];
 }
 
-/** True when the entry is there to be read at `now`: neither deleted nor past its deadline. */
-export function isLive(entry: Entry, now: Millis): boolean {
-  return !entry.deleted && (entry.expires === 0 || entry.expires > now);
+/** What a partition has come to, and whether this node may judge what follows. */
+export interface State extends Omit<Basis, 'compactionLagMs'> {
+  /** The entry of every key of `keysOf(run)` that the store has. */
+  readonly current: ReadonlyMap<string, Entry>;
+  readonly marks: ReadonlyMap<string, WriterMark>;
+  /** Log time of the newest record. */
+  readonly logTime: Millis;
 }
 
-/**
- * Applies records, in order. `current` holds the entry of every key of `keysOf(run)` that the store has; `marks` the partition's writer
- * marks. Neither is changed.
- */
-export function step(
-  records: readonly LogRecord[],
-  run: DecodedRun,
-  current: ReadonlyMap<string, Entry>,
-  marks: ReadonlyMap<string, WriterMark>,
-  before: Millis,
-  rules: Rules,
-): Step {
-  const entries = new Map<string, Entry | undefined>();
+/** Applies records, in order, to a state, which is not changed. A run does not end inside an atomic batch (`wholeUntil`). */
+export function step(records: readonly LogRecord[], run: DecodedRun, state: State, rules: Rules): Step {
+  const { current, marks } = state;
+  const deciding = new Deciding({ ...state, compactionLagMs: rules.compactionLagMs });
   const writers = new Map<string, { sequence: number; time: Millis }>();
   const skipped: Skip[] = [];
   const applied = new Map<string, number>();
-  let logTime = before;
+  let logTime = state.logTime;
   // The writer of the record before, who is nearly always the next one's too, with the mark before this run and the one in `writers`.
   let writer = '';
   let old: WriterMark | undefined;
@@ -100,10 +102,10 @@ export function step(
     const decoded = run[i] as Decoded | UnreadableReason;
     if (record.time > logTime) logTime = record.time;
     if (typeof decoded === 'string') {
+      deciding.interrupted();
       skipped.push({ record, reason: decoded });
       continue;
     }
-    const key = decoded.key;
     if (decoded.writer !== writer) {
       writer = decoded.writer;
       old = writer === '' ? undefined : marks.get(writer);
@@ -117,10 +119,8 @@ export function step(
       mark = { sequence: decoded.sequence, time: record.time };
       writers.set(writer, mark);
     }
-    // A plain write is what it is, whatever was there before: most of the work of a restore is here.
-    const plain = !duplicate && (decoded.operation === 'put' || decoded.operation === 'delete') && key !== genesisKey;
-    if (plain) entries.set(key, decoded instanceof LoggedPut ? decoded : written(record, decoded, true));
-    else entries.set(key, next(record, decoded, entries.has(key) ? entries.get(key) : current.get(key), duplicate, rules));
+    if (!duplicate && isPlain(decoded)) deciding.write(record, decoded);
+    else deciding.decide(record, decoded, duplicate);
     if (decoded.operation !== operation) {
       if (operation !== undefined) applied.set(operation, (applied.get(operation) ?? 0) + count);
       operation = decoded.operation;
@@ -129,99 +129,31 @@ export function step(
     count++;
   }
   if (operation !== undefined) applied.set(operation, (applied.get(operation) ?? 0) + count);
+  deciding.interrupted();
+  const { entries, answers, decisions, doubtful } = deciding;
   let added = 0;
   for (const [key, entry] of entries) added += (entry === undefined ? 0 : 1) - (current.has(key) ? 1 : 0);
-  return { entries, added, writers, skipped, logTime, applied };
+  return { entries, doubtful, added, writers, answers, decisions, skipped, logTime, applied };
+}
+
+function isPlain({ operation, key, idempotencyKey, batch }: Decoded): boolean {
+  return (operation === 'put' || operation === 'delete') && idempotencyKey === '' && batch === undefined && key !== genesisKey;
+}
+
+/**
+ * How many of the records can be applied now: not those of an atomic batch at the run's end whose others are still to come. They stand side
+ * by side and came into the log together, so all are there once the log is known up to `next`.
+ */
+export function wholeUntil(records: readonly LogRecord[], run: DecodedRun, next: Offset): number {
+  const decoded = run.at(-1);
+  if (decoded === undefined || typeof decoded === 'string' || decoded.batch === undefined) return records.length;
+  const { id, index, count } = decoded.batch;
+  const last = (records.at(-1) as LogRecord).offset + count - 1 - index;
+  if (last < next) return records.length;
+  return run.findIndex((each) => typeof each !== 'string' && each.batch?.id === id);
 }
 
 /** The writer has written this before: its sequence number is not above the mark, and that is not long ago. */
 function isDuplicate(record: LogRecord, sequence: number, mark: WriterMark | undefined, rules: Rules): boolean {
   return mark !== undefined && sequence <= mark.sequence && record.time - mark.time <= rules.compactionLagMs / 2;
 }
-
-function next(record: LogRecord, decoded: Decoded, held: Entry | undefined, duplicate: boolean, rules: Rules): Entry | undefined {
-  switch (decoded.operation) {
-    case 'put':
-    case 'delete':
-      // Nobody may give the topic another identity: it is stated again, or compaction would leave only this record.
-      return duplicate || decoded.key === genesisKey ? ignored(record, held) : written(record, decoded, true);
-    case 'conditional-put':
-    case 'conditional-delete': {
-      const holds = !duplicate && met(decoded.condition as Condition, held, record.time);
-      return holds ? written(record, decoded, false) : ignored(record, held);
-    }
-    case 'statement':
-      return stated(record, decoded, held, rules);
-    case 'tombstone':
-      return held === undefined || !isLive(held, record.time) ? undefined : ignored(record, held);
-  }
-}
-
-function written(record: LogRecord, decoded: Decoded, settled: boolean): Entry {
-  const deleted = decoded.operation === 'delete' || decoded.operation === 'conditional-delete';
-  return {
-    version: record.offset,
-    newest: record.offset,
-    settled,
-    deleted,
-    value: deleted || record.value === null ? nothing : record.value,
-    time: record.time,
-    expires: deleted ? (0 as Millis) : decoded.expires,
-    id: decoded.id,
-    by: decoded.by,
-    contentType: deleted ? '' : decoded.contentType,
-  };
-}
-
-/** The record changes nothing, but it is now the newest of its key, so the value must be stated again. */
-function ignored(record: LogRecord, held: Entry | undefined): Entry {
-  return unsettled(held ?? absent, record.offset);
-}
-
-/** Field by field: a put of the same batch (logged-put.ts) cannot be copied otherwise. */
-function unsettled(held: Entry, newest: Offset): Entry {
-  const { version, deleted, value, time, expires, id, by, contentType } = held;
-  return { version, newest, settled: false, deleted, value, time, expires, id, by, contentType };
-}
-
-/** A condition is decided against the state at the record's place, at the record's own log time. */
-function met(condition: Condition, held: Entry | undefined, at: Millis): boolean {
-  const live = held !== undefined && isLive(held, at);
-  return condition === 'absent' ? !live : live && held.version === condition;
-}
-
-function stated(record: LogRecord, decoded: Decoded, held: Entry | undefined, rules: Rules): Entry {
-  const statement = decoded.stated;
-  if (statement === undefined) throw new Error('a statement without its headers was let through by decodeRecord');
-  const late = record.time - statement.at > rules.compactionLagMs / 2;
-  if (late || (held !== undefined && held.version > statement.asof)) return unsettled(held ?? absent, (held ?? absent).newest);
-  const newest = held === undefined ? statement.version : held.newest;
-  return {
-    version: statement.version,
-    newest,
-    settled: statement.asof >= newest,
-    deleted: statement.deleted,
-    value: statement.deleted || record.value === null ? nothing : record.value,
-    time: statement.time,
-    expires: statement.deleted ? (0 as Millis) : decoded.expires,
-    id: statement.id,
-    by: statement.by,
-    contentType: statement.deleted ? '' : decoded.contentType,
-  };
-}
-
-const nothing = new Uint8Array(0);
-
-/** What is held under a key that was never written but has a record: needed to remember that the record waits for a statement. */
-const absent: Entry = {
-  version: never,
-  newest: never as Offset,
-  settled: true,
-  deleted: true,
-  value: nothing,
-  time: 0 as Millis,
-  expires: 0 as Millis,
-  id: '',
-  by: '',
-  contentType: '',
-};

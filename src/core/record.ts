@@ -9,7 +9,8 @@
  *   exp     put, c, s        deadline, ms since the epoch
  *   ct      put, c, s        content type, UTF-8
  *   ik      put, d, c, cd    idempotency key, UTF-8
- *   if      c, cd            the version expected (an offset), or `absent`
+ *   if      c, cd            the version expected (an offset), `absent`, `present`, or `never`
+ *   tx      put, d, c, cd    member of an atomic batch: id/index/count, the members side by side in one partition
  *   ver     s, sd            the version stated (an offset; -1: never written)
  *   asof    s, sd            offset up to which the author knew the key
  *   at      s, sd            log time of the record at `asof`
@@ -24,7 +25,7 @@ import { LoggedPut } from './logged-put.ts';
 export type Operation = 'put' | 'delete' | 'conditional-put' | 'conditional-delete' | 'statement' | 'tombstone';
 
 /** The expectation of a conditional write. */
-export type Condition = Offset | 'absent';
+export type Condition = Offset | 'absent' | 'present' | 'never';
 
 /** What a statement says of its key. */
 export interface Stated {
@@ -35,6 +36,13 @@ export interface Stated {
   readonly id: string;
   readonly by: string;
   readonly time: Millis;
+}
+
+/** A record's place in its atomic batch. */
+export interface Membership {
+  readonly id: string;
+  readonly index: number;
+  readonly count: number;
 }
 
 /** A record that was understood. */
@@ -52,17 +60,12 @@ export interface Decoded {
   readonly idempotencyKey: string;
   readonly condition: Condition | undefined;
   readonly stated: Stated | undefined;
+  /** Set for a put or delete, conditional or not, that takes effect together with others. */
+  readonly batch: Membership | undefined;
 }
 
 /** Why a record was skipped: short stable words, used as a metric label. */
-export type UnreadableReason =
-  | 'key-missing'
-  | 'key-not-text'
-  | 'unknown-operation'
-  | 'bad-header'
-  | 'value-missing'
-  | 'wrong-partition'
-  | 'atomic-batch';
+export type UnreadableReason = 'key-missing' | 'key-not-text' | 'unknown-operation' | 'bad-header' | 'value-missing' | 'wrong-partition';
 
 const operations: Readonly<Record<string, Operation>> = {
   d: 'delete',
@@ -86,6 +89,7 @@ const foreign = {
   idempotencyKey: '',
   condition: undefined,
   stated: undefined,
+  batch: undefined,
 };
 
 /** Understands a record, or says why not. */
@@ -99,7 +103,6 @@ export function decodeRecord(record: LogRecord): Decoded | UnreadableReason {
 }
 
 function decodeOurs(key: string, record: LogRecord, headers: HeadersRead): Decoded | UnreadableReason {
-  if (Object.hasOwn(headers, 'tx')) return 'atomic-batch';
   const op = ascii(headers, 'op');
   const operation = op === '' ? (record.value === null ? 'delete' : 'put') : Object.hasOwn(operations, op) ? operations[op] : undefined;
   if (operation === undefined) return 'unknown-operation';
@@ -112,12 +115,14 @@ function decodeOurs(key: string, record: LogRecord, headers: HeadersRead): Decod
   const contentType = text(headers, 'ct');
   const idempotencyKey = text(headers, 'ik');
   const id = own(headers, 'id') ?? nothing;
-  if (operation === 'put') {
+  const batch = Object.hasOwn(headers, 'tx') ? membershipOf(ascii(headers, 'tx')) : undefined;
+  if (operation === 'put' && batch === undefined) {
     return new LoggedPut(key, record, writer, sequence, expires as Millis, contentType, idempotencyKey, id, by);
   }
   const condition = operation === 'conditional-put' || operation === 'conditional-delete' ? conditionOf(headers) : undefined;
   const stated = operation === 'statement' ? statedOf(headers, op === 'sd') : undefined;
-  if (condition === null || stated === null) return 'bad-header';
+  if (condition === null || stated === null || batch === null) return 'bad-header';
+  if (batch !== undefined && (operation === 'statement' || operation === 'tombstone')) return 'bad-header';
   return {
     key,
     operation,
@@ -130,7 +135,14 @@ function decodeOurs(key: string, record: LogRecord, headers: HeadersRead): Decod
     idempotencyKey,
     condition,
     stated,
+    batch,
   };
+}
+
+function membershipOf(text: string): Membership | null {
+  const [id = '', index = '', count = '', more] = text.split('/');
+  const at = { id, index: integer(index) ?? 0, count: integer(count) ?? 0 };
+  return id === '' || more !== undefined || integer(index) === undefined || at.index >= at.count ? null : at;
 }
 
 /**
@@ -182,7 +194,7 @@ const author = new AuthorReader();
 
 function conditionOf(headers: HeadersRead): Condition | null {
   const expected = ascii(headers, 'if');
-  if (expected === 'absent') return expected;
+  if (expected === 'absent' || expected === 'present' || expected === 'never') return expected;
   const version = integer(expected);
   return version === undefined ? null : (version as Offset);
 }
@@ -280,11 +292,26 @@ export function conditionalPutRecord(
   author: Authorship,
   more: WriteDetails = {},
 ): NewRecord {
-  return {
-    key,
-    value,
-    headers: { op: asciiBytes('c'), if: asciiBytes(String(condition)), ...authored(author), ...details(more) },
-  };
+  return { key, value, headers: { op: asciiBytes('c'), ...conditional(condition), ...authored(author), ...details(more) } };
+}
+
+/** A delete that has no effect unless the condition holds at its place. */
+export function conditionalDeleteRecord(key: Uint8Array, condition: Condition, author: Authorship, more: WriteDetails = {}): NewRecord {
+  return { key, value: nothing, headers: { op: asciiBytes('cd'), ...conditional(condition), ...authored(author), ...details(more) } };
+}
+
+/** Has no effect but that the key is unsettled, so that whoever knows it states it: written by a node that is in doubt about it. */
+export function questionRecord(key: Uint8Array, author: Authorship): NewRecord {
+  return conditionalDeleteRecord(key, 'never', author);
+}
+
+function conditional(condition: Condition): Record<string, Uint8Array> {
+  return { if: asciiBytes(String(condition)) };
+}
+
+/** The same record as a member of an atomic batch. */
+export function memberOf(record: NewRecord, { id, index, count }: Membership): NewRecord {
+  return { ...record, headers: { ...record.headers, tx: asciiBytes(`${id}/${index}/${count}`) } };
 }
 
 /** States what the author holds under the key, as of an offset. */

@@ -8,13 +8,27 @@
  */
 import { looseTextOf } from '../core/bytes.ts';
 import { genesisKey } from '../core/keys.ts';
-import { type DecodedRun, decodeRun, everyKey, isLive, keysOf, type Rules, type Skip, type Step, step } from '../core/machine.ts';
+import {
+  type Decision,
+  type DecodedRun,
+  decodeRun,
+  everyKey,
+  isLive,
+  keysOf,
+  type Rules,
+  type Skip,
+  type Step,
+  step,
+  wholeUntil,
+} from '../core/machine.ts';
 import type {
+  Answer,
   Checkpoint,
   Clock,
   Entry,
   LogBatch,
   LogIdentity,
+  LogRecord,
   Meter,
   Millis,
   Offset,
@@ -39,18 +53,30 @@ export interface Applied {
   readonly keys: readonly string[];
   /** Those of them that a statement has to settle. */
   readonly unsettled: ReadonlyMap<string, Entry>;
+  /** Those of them whose value this node does not know for certain. */
+  readonly doubtful: ReadonlySet<string>;
+  readonly decisions: readonly Decision[];
 }
 
 /** What others want to know of a batch: `began` before any of it can be seen, `applied` once it is written; each in the log's order. */
 export interface ApplyListener {
   began(batch: LogBatch): void;
+  /** A jump in offsets is unresolved: asked after `began`. */
+  inDoubt(): boolean;
   applied(applied: Applied): void;
   skipped(record: SkippedRecord): void;
   /** A batch could not be applied. Told at once: on a quiet partition nobody would bring the next batch and hear of it. */
   failed(error: unknown): void;
 }
 
-/** Marks older than the compaction lag no longer count for anything; they are looked through this often. */
+/** What a loop begins with besides the checkpoints. */
+interface Kept {
+  readonly writers: Map<string, WriterMark>[];
+  readonly answers: Map<string, Answer>[];
+  readonly doubtful: Set<string>;
+}
+
+/** Marks and answers older than the compaction lag no longer count for anything; they are looked through this often. */
 const forgetEvery = 512;
 
 const nothing: ReadonlyMap<string, Entry> = new Map();
@@ -66,6 +92,14 @@ export class ApplyLoop {
   /** As they will be when all that was handed to the store is written; so are the writers' marks. */
   readonly #staged: Checkpoint[];
   readonly #writers: Map<string, WriterMark>[];
+  readonly #answers: Map<string, Answer>[];
+  /** Keys that are doubtful as of all that was handed to the store. */
+  readonly #doubtful: Set<string>;
+  /** As far as callers can see: a key comes in before its entry is visible, and goes after. */
+  readonly #shownDoubtful: Set<string>;
+  #doubtsEnded = 0;
+  /** By partition: the members of an atomic batch whose others are still to come. */
+  readonly #heldBack: (LogBatch | undefined)[];
   /** When all that was taken is written. */
   readonly #tail: Promise<void>[];
   /** How many writes were taken and not yet handed to the store: while there are any, the next must not overtake them. */
@@ -73,14 +107,7 @@ export class ApplyLoop {
   #identity: StoreIdentity;
   readonly #sinceForgotten: number[];
 
-  private constructor(
-    store: Store,
-    log: LogIdentity,
-    clock: Clock,
-    meter: Meter,
-    listener: ApplyListener,
-    writers: Map<string, WriterMark>[],
-  ) {
+  private constructor(store: Store, log: LogIdentity, clock: Clock, meter: Meter, listener: ApplyListener, kept: Kept) {
     if (store.identity === undefined) throw new Error('the store must be identified before the loop begins');
     this.#store = store;
     this.#identity = store.identity;
@@ -88,7 +115,11 @@ export class ApplyLoop {
     this.#clock = clock;
     this.#meter = meter;
     this.#listener = listener;
-    this.#writers = writers;
+    this.#writers = kept.writers;
+    this.#answers = kept.answers;
+    this.#doubtful = kept.doubtful;
+    this.#shownDoubtful = new Set(kept.doubtful);
+    this.#heldBack = store.checkpoints.map(() => undefined);
     this.#checkpoints = [...store.checkpoints];
     this.#staged = [...store.checkpoints];
     this.#tail = this.#checkpoints.map(() => Promise.resolve());
@@ -98,9 +129,11 @@ export class ApplyLoop {
 
   /** A loop that goes on where the store's checkpoints stand. */
   static async begin(store: Store, log: LogIdentity, clock: Clock, meter: Meter, listener: ApplyListener): Promise<ApplyLoop> {
-    const writers = await Promise.all(store.checkpoints.map((_, partition) => store.writers(partition as Partition)));
-    const copies = writers.map((marks) => new Map(marks));
-    return new ApplyLoop(store, log, clock, meter, listener, copies);
+    const partitions = store.checkpoints.map((_, partition) => partition as Partition);
+    const writers = await Promise.all(partitions.map(async (partition) => new Map(await store.writers(partition))));
+    const answers = await Promise.all(partitions.map(async (partition) => new Map(await store.answers(partition))));
+    const doubtful = new Set(await store.doubtful());
+    return new ApplyLoop(store, log, clock, meter, listener, { writers, answers, doubtful });
   }
 
   get identity(): StoreIdentity {
@@ -116,11 +149,42 @@ export class ApplyLoop {
     return (this.#checkpoints[partition] as Checkpoint).logTime;
   }
 
+  /** The value under a key is not known for certain: others may have decided otherwise. */
+  isDoubtful(key: string): boolean {
+    return this.#shownDoubtful.size > 0 && this.#shownDoubtful.has(key);
+  }
+
+  /** Rises whenever keys cease to be doubtful. */
+  get doubtsEnded(): number {
+    return this.#doubtsEnded;
+  }
+
+  /** How many keys are doubtful. */
+  get doubts(): number {
+    return this.#shownDoubtful.size;
+  }
+
+  /** What a request with this idempotency key came to, as applied (`answerKey`); undefined: nothing is known of it. */
+  answer(partition: Partition, id: string): Answer | undefined {
+    const answer = this.#answers[partition]?.get(id);
+    if (answer === undefined || this.logTime(partition) - answer.time > this.#log.compactionLagMs / 2) return undefined;
+    return answer.offset < (this.#checkpoints[partition] as Checkpoint).next ? answer : undefined;
+  }
+
+  /** How many answers a partition remembers. */
+  answersKept(partition: Partition): number {
+    return this.#answers[partition]?.size ?? 0;
+  }
+
   /** Takes a batch of the log; see the head of this file for when it resolves. */
-  batch(batch: LogBatch): Promise<void> {
-    const { partition } = batch;
+  batch(brought: LogBatch): Promise<void> {
+    const { partition } = brought;
     const before = this.#tail[partition] as Promise<void>;
-    const run = decodeRun(batch.records, this.#rules(partition));
+    const all = this.#joined(brought);
+    const decoded = decodeRun(all.records, this.#rules(partition));
+    const batch = this.#whole(all, decoded);
+    if (batch === undefined) return before;
+    const run = batch.records.length === decoded.length ? decoded : decoded.slice(0, batch.records.length);
     const now = this.#waiting[partition] === 0 && everyKey(run, (key) => this.#store.lacks(key));
     const work = now
       ? this.#stage(batch, run, nothing)
@@ -149,6 +213,24 @@ export class ApplyLoop {
     });
     this.#tail[partition] = work;
     return work;
+  }
+
+  /** A batch with what was held back before it. */
+  #joined(batch: LogBatch): LogBatch {
+    const held = this.#heldBack[batch.partition];
+    if (held === undefined) return batch;
+    this.#heldBack[batch.partition] = undefined;
+    return { ...batch, first: held.first, jumped: held.jumped || batch.jumped, records: [...held.records, ...batch.records] };
+  }
+
+  /** What of a batch can be applied now; the beginning of an atomic batch at its end is held back. Undefined: nothing. */
+  #whole(batch: LogBatch, run: DecodedRun): LogBatch | undefined {
+    const { records, next } = batch;
+    const count = wholeUntil(records, run, next);
+    if (count === records.length) return batch;
+    const cut = (records[count] as LogRecord).offset;
+    this.#heldBack[batch.partition] = { ...batch, first: cut, jumped: count === 0 && batch.jumped, records: records.slice(count) };
+    return cut === batch.first ? undefined : { ...batch, next: cut, records: records.slice(0, count) };
   }
 
   /**
@@ -187,28 +269,38 @@ export class ApplyLoop {
       throw new Error(`partition ${partition}: expected ${checkpoint.next}, the log brought ${batch.first}`);
     this.#listener.began(batch);
     const marks = this.#writers[partition] as Map<string, WriterMark>;
-    const result = step(batch.records, run, current, marks, checkpoint.logTime, this.#rules(partition));
+    const known = this.#answers[partition] as Map<string, Answer>;
+    const inDoubt = this.#listener.inDoubt();
+    const doubtful = (key: string): boolean => this.#doubtful.has(key);
+    const state = { current, marks, answers: known, doubtful, inDoubt, logTime: checkpoint.logTime };
+    const result = step(batch.records, run, state, this.#rules(partition));
+    this.#noteDoubt(result);
     const next: Checkpoint = {
       next: batch.next,
       entries: checkpoint.entries + result.added,
       logTime: result.logTime,
       atEnd: batch.next >= batch.end ? this.#clock.now() : checkpoint.atEnd,
+      whole: !inDoubt,
     };
     const identity = this.#identified(batch, result);
     const writers = new Map<string, WriterMark | undefined>(result.writers);
-    for (const forgotten of this.#forgettable(partition, marks, result)) writers.set(forgotten, undefined);
+    const answers = new Map<string, Answer | undefined>(result.answers);
+    if (this.#forgets(partition)) {
+      for (const [writer, { time }] of marks) if (this.#isOld(time, result)) if (!writers.has(writer)) writers.set(writer, undefined);
+      for (const [id, { time }] of known) if (this.#isOld(time, result)) if (!answers.has(id)) answers.set(id, undefined);
+    }
     const written = this.#write({
       partition,
       checkpoint: next,
       entries: result.entries,
+      doubtful: result.doubtful,
       writers,
+      answers,
       ...(identity === undefined ? {} : { identity }),
     });
-    for (const [writer, mark] of writers) {
-      if (mark === undefined) marks.delete(writer);
-      else marks.set(writer, mark);
-    }
-    const { added, applied, skipped } = result;
+    change(marks, writers);
+    change(known, answers);
+    const { added, applied, skipped, decisions } = result;
     const told = {
       partition,
       next: batch.next,
@@ -216,6 +308,8 @@ export class ApplyLoop {
       added,
       keys: [...result.entries.keys()],
       unsettled: unsettledOf(result),
+      doubtful: result.doubtful,
+      decisions,
     };
     return this.#tellWhen(written, told, applied, skipped, batch.records.at(-1)?.time, identity);
   }
@@ -244,6 +338,7 @@ export class ApplyLoop {
   ): Promise<void> {
     await written;
     if (identity !== undefined) this.#identity = identity;
+    this.#showSettled(told.keys);
     for (const { record, reason } of skipped) {
       this.#meter.skipped(reason);
       const key = record.key === null ? '' : looseTextOf(record.key.subarray(0, 256));
@@ -267,12 +362,37 @@ export class ApplyLoop {
     return { ...this.#identity, genesis: { id, partition: batch.partition, offset: Math.max(0, offset) as Offset } };
   }
 
-  #forgettable(partition: Partition, marks: ReadonlyMap<string, WriterMark>, result: Step): string[] {
+  /** Now and then the marks and answers are looked through. */
+  #forgets(partition: Partition): boolean {
     const since = (this.#sinceForgotten[partition] as number) + 1;
     this.#sinceForgotten[partition] = since % forgetEvery;
-    if (since < forgetEvery) return [];
-    const before = result.logTime - this.#log.compactionLagMs;
-    return [...marks].flatMap(([writer, mark]) => (mark.time < before && !result.writers.has(writer) ? [writer] : []));
+    return since === forgetEvery;
+  }
+
+  #isOld(time: Millis, { logTime }: Step): boolean {
+    return time < logTime - this.#log.compactionLagMs;
+  }
+
+  #showSettled(keys: readonly string[]): void {
+    if (this.#shownDoubtful.size === 0) return;
+    for (const key of keys) if (!this.#doubtful.has(key) && this.#shownDoubtful.delete(key)) this.#doubtsEnded++;
+  }
+
+  #noteDoubt({ entries, doubtful }: Step): void {
+    if (doubtful.size === 0 && this.#doubtful.size === 0) return;
+    for (const key of entries.keys()) if (!doubtful.has(key)) this.#doubtful.delete(key);
+    for (const key of doubtful) {
+      this.#doubtful.add(key);
+      this.#shownDoubtful.add(key);
+    }
+  }
+}
+
+/** Undefined: taken out. */
+function change<T>(kept: Map<string, T>, changes: ReadonlyMap<string, T | undefined>): void {
+  for (const [id, value] of changes) {
+    if (value === undefined) kept.delete(id);
+    else kept.set(id, value);
   }
 }
 

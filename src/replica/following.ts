@@ -4,6 +4,7 @@
  */
 import { BitacoraError, codeOf } from '../core/errors.ts';
 import { genesisKey } from '../core/keys.ts';
+import type { Decision } from '../core/machine.ts';
 import { partitionOf } from '../core/partitioner.ts';
 import { type Authorship, conditionalPutRecord } from '../core/record.ts';
 import type {
@@ -39,6 +40,7 @@ export interface FollowingOptions {
   /** `node/incarnation` of this process's own records. */
   readonly writer: string;
   readonly applied: (partition: Partition, next: Offset, keys: readonly string[]) => void;
+  readonly decided: (decisions: readonly Decision[]) => void;
   readonly skipped: (record: SkippedRecord) => void;
   readonly caughtUp: () => void;
   /** A jump in offsets: what is served from now on may be of no point in time until `caughtUp` comes again. */
@@ -77,6 +79,7 @@ export class Following {
         if (batch.jumped) options.jumped();
         following?.progress.began(batch);
       },
+      inDoubt: () => following?.progress.doubt ?? false,
       applied: (batch) => {
         if (following !== undefined) following.#applied(batch);
       },
@@ -95,7 +98,8 @@ export class Following {
     this.#notedAt = clock.monotonic();
     this.#entries = loop.checkpoints.reduce((sum, { entries }) => sum + entries, 0);
     const from = loop.checkpoints.map(({ next }) => next);
-    const progress = new Progress(clock, from, options.ageMs);
+    const whole = loop.checkpoints.every((checkpoint) => checkpoint.whole !== false);
+    const progress = new Progress(clock, from, options.ageMs, whole);
     this.progress = progress;
     this.#settler = new Settler({
       store,
@@ -106,7 +110,7 @@ export class Following {
       applied: () => progress.applied,
       logTime: (partition) => loop.logTime(partition as Partition),
       mayState: () => progress.caughtUp && log.state === 'connected',
-      doubt: () => progress.doubt,
+      isDoubtful: (key) => loop.isDoubtful(key),
     });
     let end: (error: Error) => void = () => undefined;
     this.#end = new Promise((resolve) => {
@@ -117,6 +121,11 @@ export class Following {
 
   get genesis(): string | undefined {
     return this.#loop.identity.genesis?.id;
+  }
+
+  /** What has been decided so far, and what of it is in doubt. */
+  get loop(): ApplyLoop {
+    return this.#loop;
   }
 
   /** Entries held, markers included. */
@@ -148,8 +157,9 @@ export class Following {
     const { applied, writer } = this.#options;
     const news = this.progress.finished(batch.partition, batch.next, batch.records);
     this.#entries += batch.added;
-    this.#settler.applied(batch.keys, batch.unsettled, (entry) => entry.by.startsWith(`${writer}/`));
+    this.#settler.applied(batch.keys, batch.unsettled, (by) => by.startsWith(`${writer}/`));
     applied(batch.partition, batch.next, batch.keys);
+    if (batch.decisions.length > 0) this.#options.decided(batch.decisions);
     this.#subscription?.progress([...this.progress.applied]);
     if (news === 'caught-up') this.#caughtUp();
     if (news === 'ask') void this.#ask();

@@ -35,10 +35,11 @@ export class Progress {
   #records = 0;
   #samples: { readonly at: number; readonly records: number; readonly offsets: number }[] = [];
 
-  /** `ageMs`: how long ago the state that this begins with was at the log's end. */
-  constructor(clock: Clock, from: readonly Offset[], ageMs: number) {
+  /** `ageMs`: how long ago the state that this begins with was at the log's end; `whole`: no jump was unresolved in it. */
+  constructor(clock: Clock, from: readonly Offset[], ageMs: number, whole = true) {
     this.#clock = clock;
     this.#atEndSince = clock.monotonic() - ageMs;
+    this.#jumps = whole ? 0 : 1;
     this.#applied = [...from];
     this.#start = [...from];
     this.#ends = [...from];

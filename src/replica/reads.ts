@@ -10,7 +10,6 @@ import { checkKey, type Limits } from '../core/keys.ts';
 import { isLive } from '../core/machine.ts';
 import { partitionOf } from '../core/partitioner.ts';
 import { bestAnswer } from '../core/peer-answers.ts';
-import { formatPosition, seenOf } from '../core/position.ts';
 import type {
   Clock,
   Entry,
@@ -24,14 +23,15 @@ import type {
   Position,
   ReadAnswer,
   ReadOptions,
-  Seen,
   Store,
 } from '../ports.ts';
+import type { Horizon } from './horizon.ts';
 import { type HotAnswer, HotAnswers } from './hot-answers.ts';
+import { Reaching } from './reaching.ts';
 import type { Waiters } from './waiters.ts';
 
-/** How long a read waits until this node has applied what its caller has seen. */
-const positionWaitMs = 1_000;
+/** Between two questions about a key that this node is in doubt about. */
+export const doubtPauseMs = 50;
 
 export type PeerReads = 'always' | 'behind' | 'never';
 
@@ -43,11 +43,18 @@ export interface ReadsOptions {
   readonly clock: Clock;
   readonly meter: Meter;
   readonly waiters: Waiters;
+  readonly horizon: Horizon;
   /** The store of now; it is replaced when it has to be rebuilt, and there is none meanwhile. */
   readonly store: () => Store | undefined;
   readonly partitions: () => number;
   readonly applied: (partition: Partition) => Offset;
   readonly genesis: () => string | undefined;
+  /** Others may have decided otherwise about the key. */
+  readonly isDoubtful: (key: string) => boolean;
+  /** No jump in offsets is unresolved. */
+  readonly whole: () => boolean;
+  /** Rises whenever a doubt ends. */
+  readonly doubtsEnded: () => number;
   /** This node lags behind the log, or does not know. */
   readonly behind: () => boolean;
   /** A read has found the local database failed or damaged: it has to be mended, not only told. */
@@ -62,52 +69,59 @@ interface Question {
 
 export class Reads {
   readonly #options: ReadsOptions;
+  readonly #reaching: Reaching;
   readonly #questions = new Map<string, Question>();
   readonly #hot = new HotAnswers();
 
   constructor(options: ReadsOptions) {
     this.#options = options;
+    this.#reaching = new Reaching(options);
   }
 
   peek(key: string): ReadAnswer | undefined {
     const { clock, meter, applied } = this.#options;
     const store = this.#options.store();
-    if (store === undefined) return undefined;
+    if (store === undefined || this.#options.isDoubtful(key)) return undefined;
     const now = clock.now();
     const answer = this.#hot.get(key, store, now) ?? this.#warm(key, store, now);
     if (answer === undefined) return undefined;
     meter.read('local', 'hit');
-    const { partition, found } = answer;
-    return { source: 'local', found, applied: { partition, offset: applied(partition) } };
+    const { partition, found, entry } = answer;
+    return { source: 'local', found, applied: stateAt({ partition, offset: applied(partition) }, entry) };
   }
 
   #warm(key: string, store: Store, now: Millis): HotAnswer | undefined {
     const entry = store.peek(key);
     if (entry === undefined || !isLive(entry, now)) return undefined;
     // Other producers may write what users may not ask for.
-    const { partition } = this.#applied(checkKey(key, this.#options.limits));
+    const { partition } = this.#appliedIn(checkKey(key, this.#options.limits));
     const answer = { entry, partition, found: foundOf(entry, partition) };
     this.#hot.put(key, store, answer);
     return answer;
   }
 
+  /**
+   * Another node takes what this one says for the truth at its position. Errors: also `in-doubt`: of this key, or of any, behind a jump in
+   * offsets that is not resolved.
+   */
   async readLocal(key: string): Promise<ReadAnswer> {
     const bytes = checkKey(key, this.#options.limits);
-    const entry = await this.#entry(key);
-    return this.#local(bytes, entry);
+    const local = await this.#local(key, bytes);
+    if (local === undefined || !this.#options.whole()) throw inDoubt();
+    return local;
   }
 
-  async read(key: string, { seen, signal }: ReadOptions = {}): Promise<ReadAnswer> {
+  async read(key: string, options: ReadOptions = {}): Promise<ReadAnswer> {
     const { limits, meter, peerReads, behind } = this.#options;
     const bytes = checkKey(key, limits);
-    if (seen !== undefined && seen.positions.length > 0) await this.#reach(bytes, seen, signal);
-    const entry = await this.#entry(key);
-    const local = this.#local(bytes, entry);
+    const reached = await this.#reaching.one(partitionOf(bytes, this.#options.partitions()), options);
+    const local = await this.#local(key, bytes);
+    if (local === undefined) return this.#whenInDoubt(key, bytes, reached.least, options);
     if (local.found !== undefined) {
       meter.read('local', 'hit');
       return local;
     }
-    if (peerReads === 'never' || (peerReads === 'behind' && !behind())) {
+    if (reached.current || peerReads === 'never' || (peerReads === 'behind' && !behind())) {
       meter.read('local', 'miss');
       return local;
     }
@@ -123,55 +137,61 @@ export class Reads {
     for (const key of keys) this.#questions.get(key)?.overtaken();
   }
 
-  /** Resolves once this node has applied what of `seen` is in the key's partition. */
-  async #reach(key: Uint8Array, seen: Seen, signal: AbortSignal | undefined): Promise<void> {
-    const { partitions, waiters, clock } = this.#options;
-    this.#sameLog(seen);
-    const position = seenOf(partitionOf(key, partitions()), seen);
-    if (position === undefined) return;
-    const reached = await waiters.wait(position, (giveUp) => {
-      const cancel = clock.after(positionWaitMs, giveUp);
-      signal?.addEventListener('abort', giveUp, { once: true });
-      return () => {
-        cancel();
-        signal?.removeEventListener('abort', giveUp);
-      };
-    });
-    if (!reached) throw new BitacoraError('position-not-reached', `this node has not applied ${formatPosition(position)} yet`);
-    // It may have been waiting for another log than it began with.
-    this.#sameLog(seen);
-  }
-
-  #sameLog(seen: Seen): void {
-    const genesis = this.#options.genesis();
-    if (genesis === undefined) throw new BitacoraError('position-not-reached', 'this node does not know its log yet');
-    if (genesis !== seen.genesis)
-      throw new BitacoraError('position-foreign', `the position is of the log ${seen.genesis}, this is ${genesis}`);
-  }
-
-  async #entry(key: string): Promise<Entry | undefined> {
-    const store = this.#options.store();
-    if (store === undefined) throw reopening();
+  /** A peer that is not in doubt answers, from no earlier than `least`; or this node ceases to be. Errors: `in-doubt`. */
+  async #whenInDoubt(key: string, bytes: Uint8Array, least: number, options: ReadOptions): Promise<ReadAnswer> {
+    const { clock, meter, peers, peerReads, peerTimeoutMs, genesis } = this.#options;
+    const patience = this.#reaching.patience(options);
     try {
-      return store.peek(key) ?? (await store.get(key));
+      for (;;) {
+        const answers: PeerAnswer[] = [];
+        if (peerReads !== 'never') for await (const answer of peers.ask(key, peerTimeoutMs, options.signal)) answers.push(answer);
+        const placed = answers.filter(({ next }) => next !== undefined);
+        const best = bestAnswer(placed, { next: (least - 1) as Offset, genesis: genesis(), time: undefined }, clock.now());
+        const local = await this.#local(key, bytes);
+        if (local !== undefined || best !== undefined) {
+          const answer = local ?? {
+            source: 'peer',
+            found: best?.found,
+            applied: { ...this.#appliedIn(bytes), offset: best?.next as Offset },
+          };
+          meter.read(answer.source, answer.found === undefined ? 'miss' : 'hit');
+          return answer;
+        }
+        if (!(await patience.pause(clock, doubtPauseMs))) throw inDoubt();
+      }
     } catch (error) {
-      this.#options.meter.read('local', 'error');
-      // Closed under this read: it is being opened again.
-      if (codeOf(error) === 'closed') throw reopening(error);
-      this.#options.storeTrouble(error as Error);
+      meter.read('local', 'error');
       throw error;
+    } finally {
+      patience.end();
     }
   }
 
-  #applied(key: Uint8Array): Position {
+  /** What this node holds, a marker included. Errors: `store-failed`. */
+  entry(key: string): Promise<Entry | undefined> {
+    return askStore(this.#options, async (store) => store.peek(key) ?? (await store.get(key)));
+  }
+
+  #appliedIn(key: Uint8Array): Position {
     const partition = partitionOf(key, this.#options.partitions());
     return { partition, offset: this.#options.applied(partition) };
   }
 
-  #local(key: Uint8Array, entry: Entry | undefined): ReadAnswer {
-    const applied = this.#applied(key);
+  /**
+   * The position is taken before the entry is looked for: an answer must not claim to reflect what came to be meanwhile. Undefined: this
+   * node is in doubt about the key.
+   */
+  async #local(key: string, bytes: Uint8Array): Promise<ReadAnswer | undefined> {
+    const { isDoubtful, doubtsEnded } = this.#options;
+    const before = this.#appliedIn(bytes);
+    const wasDoubtful = isDoubtful(key);
+    const ended = doubtsEnded();
+    const entry = await this.entry(key);
+    // The entry may be of the time of a doubt that has come, or gone, while it was looked for.
+    if (wasDoubtful || isDoubtful(key)) return undefined;
+    if (entry !== undefined && !entry.settled && ended !== doubtsEnded()) return undefined;
     const live = entry !== undefined && isLive(entry, this.#options.clock.now());
-    return { source: 'local', found: live ? foundOf(entry, applied.partition) : undefined, applied };
+    return { source: 'local', found: live ? foundOf(entry, before.partition) : undefined, applied: stateAt(before, entry) };
   }
 
   #ask(key: string, bytes: Uint8Array): Promise<ReadAnswer> {
@@ -182,7 +202,7 @@ export class Reads {
     const fromLog = new Promise<ReadAnswer>((resolve) => {
       overtaken = () => {
         stop.abort();
-        resolve(this.#entry(key).then((entry) => this.#local(bytes, entry)));
+        resolve(this.#local(key, bytes).then(known));
       };
     });
     const answer = Promise.race([this.#askPeers(key, bytes, stop.signal), fromLog]).finally(() => this.#questions.delete(key));
@@ -195,19 +215,57 @@ export class Reads {
     const answers: PeerAnswer[] = [];
     for await (const answer of peers.ask(key, peerTimeoutMs, signal)) answers.push(answer);
     const partition = partitionOf(bytes, this.#options.partitions());
-    const entry = await this.#entry(key);
+    const entry = await this.entry(key);
     const best = bestAnswer(answers, { next: applied(partition), genesis: genesis(), time: entry?.time }, clock.now());
-    if (best === undefined) return this.#local(bytes, entry);
+    if (best === undefined) return known(await this.#local(key, bytes));
     const offset = best.next ?? applied(partition);
     return { source: 'peer', found: best.found, applied: { partition, offset } };
   }
 }
 
-function reopening(cause?: unknown): BitacoraError {
+/** Asks the store of now; what is wrong with it is not only told. Errors: `store-failed`. */
+export async function askStore<T>(
+  { store, meter, storeTrouble }: Pick<ReadsOptions, 'store' | 'meter' | 'storeTrouble'>,
+  question: (store: Store) => Promise<T>,
+): Promise<T> {
+  const now = store();
+  if (now === undefined) throw reopening();
+  try {
+    return await question(now);
+  } catch (error) {
+    meter.read('local', 'error');
+    // Closed under this read: it is being opened again.
+    if (codeOf(error) === 'closed') throw reopening(error);
+    storeTrouble(error as Error);
+    throw error;
+  }
+}
+
+export function reopening(cause?: unknown): BitacoraError {
   return new BitacoraError('store-failed', 'the local database is being opened', { cause });
 }
 
-function foundOf(entry: Entry, partition: Partition): FoundValue {
+export function inDoubt(): BitacoraError {
+  return new BitacoraError('in-doubt', 'others may have decided otherwise about this key, and none has told in time');
+}
+
+/** Errors: `in-doubt`: it came while the peers were asked; the caller may ask again. */
+function known(local: ReadAnswer | undefined): ReadAnswer {
+  if (local === undefined) throw inDoubt();
+  return local;
+}
+
+/**
+ * Where the log stands as an answer from `entry` shows it: at what was applied before the entry was looked for, or behind the entry's own
+ * record, which may have come since.
+ */
+function stateAt(before: Position, entry: Entry | undefined): Position {
+  return entry === undefined || entry.version < before.offset
+    ? before
+    : { partition: before.partition, offset: (entry.version + 1) as Offset };
+}
+
+export function foundOf(entry: Entry, partition: Partition): FoundValue {
   return {
     value: entry.value,
     version: { partition, offset: entry.version },

@@ -7,14 +7,19 @@
  */
 import type { Limits } from '../core/keys.ts';
 import type {
+  AtomicWrite,
   Chance,
   Clock,
   KeyValue,
+  Listing,
+  ListOptions,
   Log,
   Logger,
   Meter,
+  Millis,
   NodeState,
   NodeStatus,
+  Partition,
   Peers,
   ReadAnswer,
   ReadOptions,
@@ -23,6 +28,8 @@ import type {
   WriteOptions,
   Written,
 } from '../ports.ts';
+import { Horizon } from './horizon.ts';
+import { Listings } from './listing.ts';
 import { type PeerReads, Reads } from './reads.ts';
 import { Supervisor } from './supervisor.ts';
 import { Waiters } from './waiters.ts';
@@ -63,9 +70,13 @@ export async function openReplica(options: ReplicaOptions): Promise<Replica> {
 
 export class Replica implements KeyValue {
   readonly #options: ReplicaOptions;
-  readonly #waiters = new Waiters((partition) => this.#supervisor.applied(partition));
+  readonly #waiters = new Waiters(
+    (partition) => this.#supervisor.applied(partition),
+    () => this.#supervisor.whole,
+  );
   readonly #supervisor: Supervisor;
   readonly #reads: Reads;
+  readonly #listings: Listings;
   readonly #writes: Writes;
   readonly #skipped: SkippedRecord[] = [];
   #draining = false;
@@ -74,6 +85,12 @@ export class Replica implements KeyValue {
   constructor(options: ReplicaOptions) {
     this.#options = options;
     const { clock, chance, meter, limits } = options;
+    const horizon = new Horizon({
+      log: () => this.#supervisor.log,
+      author: () => this.#writes.author(),
+      clock,
+      timeoutMs: options.writeTimeoutMs,
+    });
     this.#writes = new Writes({
       node: options.node,
       limits,
@@ -82,6 +99,14 @@ export class Replica implements KeyValue {
       chance,
       meter,
       waiters: this.#waiters,
+      horizon,
+      known: {
+        entry: (key) => this.#reads.entry(key),
+        isDoubtful: (key) => this.#supervisor.isDoubtful(key),
+        logTime: (partition) => this.#supervisor.loop?.logTime(partition) ?? (0 as Millis),
+        answer: (partition, id) => this.#supervisor.loop?.answer(partition, id),
+        answersKept: (partition) => this.#supervisor.loop?.answersKept(partition) ?? 0,
+      },
       log: () => this.#supervisor.log,
       caughtUp: () => this.#supervisor.caughtUp,
     });
@@ -93,26 +118,36 @@ export class Replica implements KeyValue {
         this.#reads.applied(keys);
         this.#waiters.applied(partition, next);
       },
+      decided: (decisions) => this.#writes.decisions.tell(decisions),
+      caughtUp: () => this.#waiters.caughtUp(),
       skipped: (record) => {
         this.#skipped.push(record);
         if (this.#skipped.length > mostSkippedKept) this.#skipped.shift();
       },
     });
-    this.#reads = new Reads({
+    const local = {
       limits,
-      peers: options.peers,
-      peerReads: options.peerReads,
-      peerTimeoutMs: options.peerTimeoutMs,
       clock,
       meter,
       waiters: this.#waiters,
+      horizon,
+      isDoubtful: (key: string) => this.#supervisor.isDoubtful(key),
+      whole: () => this.#supervisor.whole,
+      doubtsEnded: () => this.#supervisor.loop?.doubtsEnded ?? 0,
       store: () => this.#supervisor.store,
       partitions: () => this.#supervisor.partitions,
-      applied: (partition) => this.#supervisor.applied(partition),
+      applied: (partition: Partition) => this.#supervisor.applied(partition),
       genesis: () => this.#supervisor.genesis,
+      storeTrouble: (error: Error) => this.#supervisor.end(error),
+    };
+    this.#reads = new Reads({
+      ...local,
+      peers: options.peers,
+      peerReads: options.peerReads,
+      peerTimeoutMs: options.peerTimeoutMs,
       behind: () => this.#supervisor.behind,
-      storeTrouble: (error) => this.#supervisor.end(error),
     });
+    this.#listings = new Listings(local);
   }
 
   /** Opens the store and sets out for the log. */
@@ -167,12 +202,24 @@ export class Replica implements KeyValue {
     return this.#reads.readLocal(key);
   }
 
+  async list(options: ListOptions): Promise<Listing> {
+    return this.#listings.list(options);
+  }
+
+  async count(prefix: string, limit: number, signal?: AbortSignal): Promise<number> {
+    return this.#listings.count(prefix, limit, signal);
+  }
+
   async put(key: string, value: Uint8Array, options?: WriteOptions): Promise<Written> {
     return this.#writes.put(key, value, options);
   }
 
   async delete(key: string, options?: WriteOptions): Promise<Written> {
     return this.#writes.delete(key, options);
+  }
+
+  async writeAtomic(writes: readonly AtomicWrite[], options: { readonly signal?: AbortSignal } = {}): Promise<readonly Written[]> {
+    return this.#writes.writeAtomic(writes, options.signal);
   }
 
   /** Says not ready, and goes on serving. */

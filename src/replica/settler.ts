@@ -2,18 +2,21 @@
  * States what is unsettled: a key whose newest record is conditional, or was ignored, keeps its value only as long as compaction has not
  * removed the record that set it. The proposer states at once; others wait a few seconds, so that as a rule nobody else has to.
  *
- * What became unsettled behind a jump in offsets is not stated until this node has caught up, and then only if something unsettles it anew:
- * the value may be one that it does not know (docs/consistency.md, doubt). What a restart left unsettled is stated like any other, or it
- * would be lost to compaction when all nodes were restarted at once.
+ * What this node is in doubt about it does not state: the value may be one that it does not know (docs/consistency.md, doubt). When nobody
+ * states it for a while, because for the others it is settled, or swept even, the node writes a question: a conditional record that can
+ * never hold unsettles the key for all, so somebody who knows it states it. What else a restart left unsettled is stated like any other, or
+ * it would be lost to compaction when all nodes were restarted at once.
  */
 import { bytesOf } from '../core/bytes.ts';
 import { codeOf } from '../core/errors.ts';
 import { partitionOf } from '../core/partitioner.ts';
-import { type Authorship, statementRecord } from '../core/record.ts';
+import { type Authorship, questionRecord, statementRecord } from '../core/record.ts';
 import type { Clock, Entry, Log, Logger, Millis, Offset, Store } from '../ports.ts';
 
 const othersWaitMs = 3_000;
 const retryMs = 1_000;
+/** So long a node in doubt waits for a statement before it asks for one, and so long for the answer. */
+const askAfterMs = 6_000;
 const mostInFlight = 32;
 /** More than this is left to the other nodes, and to a later pass. */
 const mostKnown = 100_000;
@@ -27,13 +30,13 @@ export interface SettlerOptions {
   readonly applied: () => readonly Offset[];
   readonly logTime: (partition: number) => Millis;
   readonly mayState: () => boolean;
-  /** Since a jump no end of the log that was asked for later has been applied. */
-  readonly doubt: () => boolean;
+  /** Others may have decided otherwise about the key. */
+  readonly isDoubtful: (key: string) => boolean;
 }
 
 export class Settler {
   readonly #options: SettlerOptions;
-  /** Key -> monotonic time from which this node states it. */
+  /** Key -> monotonic time from which this node states it, or asks for it when it is in doubt. */
   readonly #due = new Map<string, number>();
   readonly #stop = new AbortController();
   #inFlight = 0;
@@ -49,22 +52,22 @@ export class Settler {
 
   /** Keys that were unsettled in the store when this node began to follow the log. */
   remember(keys: readonly string[]): void {
-    const due = this.#options.clock.monotonic() + othersWaitMs;
-    for (const key of keys.slice(0, mostKnown)) this.#due.set(key, due);
+    for (const key of keys.slice(0, mostKnown)) this.#put(key, othersWaitMs);
     if (this.#due.size > 0) this.#wake(retryMs);
   }
 
   /** A batch is applied: some keys became unsettled, others were settled. `own` tells whether this node wrote the newest record. */
-  applied(keys: readonly string[], unsettled: ReadonlyMap<string, Entry>, own: (entry: Entry) => boolean): void {
-    const doubt = this.#options.doubt();
-    if (this.#due.size > 0) for (const key of keys) if (doubt || !unsettled.has(key)) this.#due.delete(key);
-    if (!doubt) {
-      for (const [key, entry] of unsettled) {
-        if (this.#due.size >= mostKnown || this.#due.has(key)) continue;
-        this.#due.set(key, this.#options.clock.monotonic() + (own(entry) ? 0 : othersWaitMs));
-      }
+  applied(keys: readonly string[], unsettled: ReadonlyMap<string, Entry>, own: (by: string) => boolean): void {
+    if (this.#due.size > 0) for (const key of keys) if (!unsettled.has(key)) this.#due.delete(key);
+    for (const [key, { by }] of unsettled) {
+      if (this.#due.size < mostKnown && !this.#due.has(key)) this.#put(key, own(by) ? 0 : othersWaitMs);
     }
     if (this.#due.size > 0) this.#wake(0);
+  }
+
+  #put(key: string, waitMs: number): void {
+    const { clock, isDoubtful } = this.#options;
+    this.#due.set(key, clock.monotonic() + (isDoubtful(key) ? askAfterMs : waitMs));
   }
 
   stop(): void {
@@ -88,7 +91,7 @@ export class Settler {
     for (const [key, due] of this.#due) {
       if (!mayState() || this.#inFlight >= mostInFlight || this.#stop.signal.aborted) break;
       if (due > now) continue;
-      this.#due.set(key, now + othersWaitMs);
+      this.#put(key, othersWaitMs);
       this.#inFlight++;
       void this.#state(key).finally(() => this.#inFlight--);
     }
@@ -96,7 +99,7 @@ export class Settler {
   }
 
   async #state(key: string): Promise<void> {
-    const { store, log, author, applied, logTime, logger } = this.#options;
+    const { store, log, author, applied, logTime, logger, isDoubtful } = this.#options;
     const bytes = bytesOf(key);
     const partition = partitionOf(bytes, log.identity.partitions);
     // Taken before the entry is read: the statement must not claim to know more of the log than the entry does.
@@ -106,6 +109,10 @@ export class Settler {
       const entry = await store.get(key);
       if (entry === undefined || entry.settled) {
         this.#due.delete(key);
+        return;
+      }
+      if (isDoubtful(key)) {
+        await log.append(partition, questionRecord(bytes, author()), this.#stop.signal);
         return;
       }
       const stated = { deleted: entry.deleted, version: entry.version, asof, at, id: entry.id, by: entry.by, time: entry.time };

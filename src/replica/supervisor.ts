@@ -9,8 +9,10 @@
  *   topic-unusable …   nothing a node can mend: it ends, saying why
  */
 import { BitacoraError, codeOf } from '../core/errors.ts';
+import type { Decision } from '../core/machine.ts';
 import type { Authorship } from '../core/record.ts';
 import type { Log, Millis, NodeState, Offset, Partition, SkippedRecord, Store } from '../ports.ts';
+import type { ApplyLoop } from './apply-loop.ts';
 import { Following } from './following.ts';
 import type { Progress } from './progress.ts';
 import type { ReplicaOptions } from './replica.ts';
@@ -24,6 +26,9 @@ export interface SupervisorOptions extends ReplicaOptions {
   readonly writer: string;
   readonly applied: (partition: Partition, next: Offset, keys: readonly string[]) => void;
   readonly skipped: (record: SkippedRecord) => void;
+  readonly decided: (decisions: readonly Decision[]) => void;
+  /** The node has caught up with the log, and no jump in offsets is unresolved. */
+  readonly caughtUp: () => void;
 }
 
 export class Supervisor {
@@ -38,6 +43,8 @@ export class Supervisor {
   #beganAt = 0;
   #stopping = false;
   #stopped = false;
+  #whole = true;
+  #isDoubtful: (key: string) => boolean = () => false;
   #wake: () => void = () => undefined;
   #running: Promise<void> = Promise.resolve();
 
@@ -49,6 +56,9 @@ export class Supervisor {
   async begin(): Promise<void> {
     this.#beganAt = this.#options.clock.monotonic();
     this.#store = await this.#openStore();
+    const doubtful = new Set(await this.#store.doubtful());
+    this.#isDoubtful = (key) => doubtful.has(key);
+    this.#whole = this.#store.checkpoints.every(({ whole }) => whole !== false);
     this.#running = this.#run().catch((error) => this.#options.onFatal(error));
   }
 
@@ -79,6 +89,21 @@ export class Supervisor {
 
   get caughtUp(): boolean {
     return this.#following?.progress.caughtUp ?? false;
+  }
+
+  /** The local state is of one point in time: since the last jump in offsets an end of the log that was asked for later was applied. */
+  get whole(): boolean {
+    return this.#whole;
+  }
+
+  /** Others may have decided otherwise about the key. */
+  isDoubtful(key: string): boolean {
+    return this.#isDoubtful(key);
+  }
+
+  /** What is applied of the log that is followed; undefined while none is. */
+  get loop(): ApplyLoop | undefined {
+    return this.#following?.loop;
   }
 
   get behind(): boolean {
@@ -172,12 +197,18 @@ export class Supervisor {
       store,
       log,
       ageMs: this.ageMs,
-      caughtUp: () => this.#enter('ready'),
+      caughtUp: () => {
+        this.#whole = true;
+        this.#enter('ready');
+        this.#options.caughtUp();
+      },
       jumped: () => {
+        this.#whole = false;
         if (this.#state === 'ready') this.#enter('restoring');
       },
     });
     this.#following = following;
+    this.#isDoubtful = (key) => following.loop.isDoubtful(key);
     // A node that was ready stays so while it looks for the log again: its state is what it was, and answers carry its age.
     if (this.#state !== 'ready') this.#enter('restoring');
     this.#wake = () => following.end(new BitacoraError('closed', 'the node goes away'));

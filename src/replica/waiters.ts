@@ -1,4 +1,9 @@
-/** Those who wait until this node has applied a position. Bounded in number; each brings its own end of patience. */
+/**
+ * Those who wait until this node has applied a position. Bounded in number; each brings its own end of patience.
+ *
+ * Behind a jump in offsets a position says little: what it wrote may have been compacted away, and what replaced it be still to come. So
+ * nobody's wait ends until the node is whole again, by having applied an end of the log that was asked for after the jump.
+ */
 import { BitacoraError } from '../core/errors.ts';
 import type { Offset, Partition, Position } from '../ports.ts';
 
@@ -11,12 +16,14 @@ const mostWaiters = 20_000;
 
 export class Waiters {
   readonly #appliedNow: (partition: Partition) => Offset;
+  readonly #whole: () => boolean;
   readonly #waiting = new Map<Partition, Set<Waiter>>();
   #count = 0;
 
-  /** `applied`: where this node stands now; everything before is applied. */
-  constructor(applied: (partition: Partition) => Offset) {
+  /** `applied`: where this node stands now; everything before is applied. `whole`: no jump in offsets is unresolved. */
+  constructor(applied: (partition: Partition) => Offset, whole: () => boolean = () => true) {
     this.#appliedNow = applied;
+    this.#whole = whole;
   }
 
   get count(): number {
@@ -26,7 +33,7 @@ export class Waiters {
   /** True when applied, false when `after` called it off first. Errors: `overloaded`. */
   wait(position: Position, after: (giveUp: () => void) => () => void): Promise<boolean> {
     // The log may have brought a record back before it acknowledged it: nobody would come to end this wait.
-    if (position.offset < this.#appliedNow(position.partition)) return Promise.resolve(true);
+    if (position.offset < this.#appliedNow(position.partition) && this.#whole()) return Promise.resolve(true);
     if (this.#count >= mostWaiters) return Promise.reject(new BitacoraError('overloaded', 'too many requests wait for a position'));
     return new Promise((resolve) => {
       const waiting = this.#waiting.get(position.partition) ?? new Set<Waiter>();
@@ -48,7 +55,13 @@ export class Waiters {
 
   /** Everything before `next` is applied. */
   applied(partition: Partition, next: Offset): void {
+    if (!this.#whole()) return;
     for (const waiter of this.#waiting.get(partition) ?? []) if (waiter.offset < next) waiter.done(true);
+  }
+
+  /** The node has become whole: what was applied before counts from now on. */
+  caughtUp(): void {
+    for (const partition of this.#waiting.keys()) this.applied(partition, this.#appliedNow(partition));
   }
 
   /** The node goes away: nobody waits any longer. */

@@ -7,12 +7,17 @@
 import { BitacoraError, codeOf } from '../core/errors.ts';
 import { checkKey, checkValue, type Limits } from '../core/keys.ts';
 import { partitionOf } from '../core/partitioner.ts';
-import { type Authorship, deleteRecord, putRecord } from '../core/record.ts';
-import type { Chance, Clock, Log, Meter, Millis, NewRecord, Position, WriteOptions, Written } from '../ports.ts';
+import { type Authorship, conditionalDeleteRecord, conditionalPutRecord, deleteRecord, putRecord } from '../core/record.ts';
+import type { AtomicWrite, Chance, Clock, Log, Meter, Millis, Partition, Position, WriteOptions, Written } from '../ports.ts';
+import { Appender } from './appender.ts';
+import { DecidedWrites, type Known, type Proposal } from './decided-writes.ts';
+import type { Decisions } from './decisions.ts';
+import type { Horizon } from './horizon.ts';
 import type { Waiters } from './waiters.ts';
 
 /** How long a write that is in the log waits to be visible on this node. */
 const visibleMs = 500;
+const mostTogether = 1_000;
 
 export interface WritesOptions {
   /** This node's name, as it appears in `by`. */
@@ -24,6 +29,8 @@ export interface WritesOptions {
   readonly chance: Chance;
   readonly meter: Meter;
   readonly waiters: Waiters;
+  readonly horizon: Horizon;
+  readonly known: Known;
   /** The log of now; undefined while there is none. */
   readonly log: () => Log | undefined;
   readonly caughtUp: () => boolean;
@@ -33,6 +40,8 @@ export class Writes {
   readonly #options: WritesOptions;
   /** One incarnation for as long as the process lives: a record that comes late is then known to be an old one. */
   readonly #incarnation: string;
+  readonly #appender: Appender;
+  readonly #decided: DecidedWrites;
   #sequence = 0;
   #draining = false;
   #inFlight = 0;
@@ -41,6 +50,8 @@ export class Writes {
   constructor(options: WritesOptions) {
     this.#options = options;
     this.#incarnation = options.chance.uuid().slice(0, 8);
+    this.#appender = new Appender(options.clock, options.meter, options.timeoutMs);
+    this.#decided = new DecidedWrites({ ...options, appender: this.#appender, author: () => this.author() });
   }
 
   /** `node/incarnation`: what the machine calls the writer. */
@@ -48,20 +59,35 @@ export class Writes {
     return `${this.#options.node}/${this.#incarnation}`;
   }
 
+  /** Those who wait to hear what became of their records. */
+  get decisions(): Decisions {
+    return this.#decided.decisions;
+  }
+
   author(): Authorship {
     return { id: this.#options.chance.uuid(), by: `${this.writer}/${++this.#sequence}` };
   }
 
   async put(key: string, value: Uint8Array, options: WriteOptions = {}): Promise<Written> {
-    const bytes = checkKey(key, this.#options.limits);
-    checkValue(value, this.#options.limits);
-    checkDeadline(options.expires);
-    return this.#write(bytes, (author) => putRecord(bytes, value, author, options), options.signal);
+    return this.#write({ key, value, ...options }, options);
   }
 
   async delete(key: string, options: WriteOptions = {}): Promise<Written> {
-    const bytes = checkKey(key, this.#options.limits);
-    return this.#write(bytes, (author) => deleteRecord(bytes, author), options.signal);
+    return this.#write({ key, value: undefined, condition: options.condition }, options);
+  }
+
+  /** All or none. Errors: as `put`, and `batch-invalid`. */
+  async writeAtomic(writes: readonly AtomicWrite[], signal?: AbortSignal): Promise<readonly Written[]> {
+    const keys = new Set(writes.map(({ key }) => key));
+    if (writes.length === 0 || writes.length > mostTogether) throw notTogether(`it has ${writes.length} writes, not 1 to ${mostTogether}`);
+    if (keys.size < writes.length) throw notTogether('it names a key twice');
+    const checked = writes.map((write) => this.#checked(write));
+    return this.#whileOpen(async (log) => {
+      const [partition, ...others] = new Set(checked.map(({ bytes }) => partitionOf(bytes, log.identity.partitions)));
+      if (others.length > 0) throw notTogether(`its keys are in ${others.length + 1} partitions; a common {tag} in each puts them in one`);
+      const proposals = checked.map(({ proposal }) => proposal);
+      return this.#decided.writeTogether(log, partition as Partition, proposals, signal);
+    });
   }
 
   /** New writes are refused from now on. */
@@ -75,48 +101,56 @@ export class Writes {
     if (this.#inFlight > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
   }
 
-  async #write(key: Uint8Array, record: (author: Authorship) => NewRecord, signal?: AbortSignal): Promise<Written> {
+  #write(write: AtomicWrite & { readonly idempotencyKey?: string | undefined }, options: WriteOptions): Promise<Written> {
+    const { bytes, proposal } = this.#checked(write, options.idempotencyKey);
+    const { signal, idempotencyKey } = options;
+    return this.#whileOpen((log) => {
+      const partition = partitionOf(bytes, log.identity.partitions);
+      const plain = write.condition === undefined && idempotencyKey === undefined;
+      return plain
+        ? this.#writePlain(log, partition, proposal, signal)
+        : this.#decided.write(log, partition, proposal, idempotencyKey, signal);
+    });
+  }
+
+  /** Errors: `key-invalid`, `value-too-large`, `bad-request`. */
+  #checked(write: AtomicWrite, idempotencyKey?: string): { readonly bytes: Uint8Array; readonly proposal: Proposal } {
+    const { key, value, condition, contentType, expires } = write;
+    const bytes = checkKey(key, this.#options.limits);
+    const more = { contentType, expires, idempotencyKey };
+    if (value === undefined) {
+      const record: Proposal['record'] = (author, holds) =>
+        holds === undefined
+          ? deleteRecord(bytes, author, { idempotencyKey })
+          : conditionalDeleteRecord(bytes, holds, author, { idempotencyKey });
+      return { bytes, proposal: { key, condition, record } };
+    }
+    checkValue(value, this.#options.limits);
+    checkDeadline(expires);
+    const record: Proposal['record'] = (author, holds) =>
+      holds === undefined ? putRecord(bytes, value, author, more) : conditionalPutRecord(bytes, value, holds, author, more);
+    return { bytes, proposal: { key, condition, record } };
+  }
+
+  /** Errors: `draining`, `log-unavailable`. */
+  async #whileOpen<T>(write: (log: Log) => Promise<T>): Promise<T> {
     if (this.#draining) throw new BitacoraError('draining', 'the node is going away');
     const log = this.#options.log();
     if (log === undefined) throw new BitacoraError('log-unavailable', 'this node has not reached the log yet');
     this.#inFlight++;
     try {
-      // The sequence number is taken and the record handed over in one go: the log keeps the order of the calls.
-      const author = this.author();
-      const position = await this.#append(log, partitionOf(key, log.identity.partitions), record(author), signal);
-      if (this.#options.caughtUp()) await this.#visible(position);
-      return { position, id: author.id };
+      return await write(log);
     } finally {
       if (--this.#inFlight === 0) for (const idle of this.#idle.splice(0)) idle();
     }
   }
 
-  async #append(log: Log, partition: Position['partition'], record: NewRecord, signal?: AbortSignal): Promise<Position> {
-    const { clock, meter, timeoutMs } = this.#options;
-    const deadline = new AbortController();
-    const stop = () => deadline.abort();
-    const cancel = clock.after(timeoutMs, stop);
-    if (signal?.aborted) stop();
-    signal?.addEventListener('abort', stop, { once: true });
-    const began = clock.monotonic();
-    const seconds = () => (clock.monotonic() - began) / 1_000;
-    try {
-      const position = await log.append(partition, record, deadline.signal);
-      meter.appended(seconds(), 'ok');
-      return position;
-    } catch (error) {
-      const code = codeOf(error);
-      meter.appended(
-        seconds(),
-        code === 'unknown-outcome' ? 'unknown' : code === 'log-unavailable' || code === 'closed' ? 'unavailable' : 'refused',
-      );
-      // A log that was just closed under us is replaced; nothing was sent.
-      if (code === 'closed') throw new BitacoraError('log-unavailable', 'the log is being opened anew', { cause: error });
-      throw error;
-    } finally {
-      cancel();
-      signal?.removeEventListener('abort', stop);
-    }
+  async #writePlain(log: Log, partition: Partition, { record }: Proposal, signal?: AbortSignal): Promise<Written> {
+    // The sequence number is taken and the record handed over in one go: the log keeps the order of the calls.
+    const author = this.author();
+    const position = await this.#appender.append((ended) => log.append(partition, record(author, undefined), ended), signal);
+    if (this.#options.caughtUp()) await this.#visible(position);
+    return { position, id: author.id };
   }
 
   async #visible(position: Position): Promise<void> {
@@ -127,6 +161,10 @@ export class Writes {
       if (codeOf(error) !== 'overloaded') throw error;
     }
   }
+}
+
+function notTogether(why: string): BitacoraError {
+  return new BitacoraError('batch-invalid', `the batch cannot be atomic: ${why}`);
 }
 
 /** Every node would skip a record whose deadline is no time, after it had been acknowledged. Errors: `bad-request`. */

@@ -48,8 +48,8 @@ export class MemoryLog implements Log {
 
   constructor(topic: MemoryTopic, options: MemoryLogOptions) {
     this.#topic = topic;
-    this.identity = topic.identity;
     this.#limits = { ...defaultQueueLimits, ...defaultReadLimits, ...options.limits };
+    this.identity = { ...topic.identity, togetherBytes: this.#limits.maxCommitBytes };
     this.#queue = new AppendQueue(this.#limits, (batch) => this.#commit(batch));
   }
 
@@ -69,10 +69,14 @@ export class MemoryLog implements Log {
     for (const wake of [...this.#listeners]) wake(undefined);
   }
 
-  async append(partition: Partition, record: NewRecord, signal?: AbortSignal): Promise<Position> {
+  append(partition: Partition, record: NewRecord, signal?: AbortSignal): Promise<Position> {
+    return this.appendTogether(partition, [record], signal);
+  }
+
+  async appendTogether(partition: Partition, records: readonly NewRecord[], signal?: AbortSignal): Promise<Position> {
     if (!(partition >= 0 && partition < this.identity.partitions))
       throw new BitacoraError('internal', `there is no partition ${partition}`);
-    return this.#queue.push(partition, record, signal);
+    return this.#queue.push(partition, records, signal);
   }
 
   async subscribe(options: SubscribeOptions, subscriber: Subscriber): Promise<Subscription> {

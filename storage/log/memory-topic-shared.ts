@@ -18,6 +18,9 @@ export interface MemoryTopicOptions {
   readonly logAppendTime?: boolean;
 }
 
+/** What the topic knows of a log's identity: how much goes together is for each log to say. */
+type TopicIdentity = Omit<LogIdentity, 'togetherBytes'>;
+
 /** Where held appends wait: before they are in the log, or in it and visible but without an acknowledgement. */
 export type HoldPoint = 'before' | 'after';
 
@@ -49,7 +52,7 @@ export class MemoryTopic {
     this.#partitions = this.#fresh();
   }
 
-  get identity(): LogIdentity {
+  get identity(): TopicIdentity {
     return {
       kind: 'memory',
       clusterId: this.#clusterId,
@@ -88,9 +91,10 @@ export class MemoryTopic {
     return this.#partition(partition).read(from, limits.maxBatchRecords, limits.maxBatchBytes);
   }
 
-  /** Does all the compaction that is legal now. Returns how many records went. */
-  compact(): number {
-    const { compactionLagMs, deleteRetentionMs } = this.identity;
+  /** Does the compaction that is legal now: all of it, or what a longer lag leaves of it. Returns how many records went. */
+  compact(lagMs = 0): number {
+    const { deleteRetentionMs } = this.identity;
+    const compactionLagMs = Math.max(lagMs, this.identity.compactionLagMs);
     const now = this.clock.now();
     return this.#partitions.reduce((sum, partition) => sum + partition.compact(now, compactionLagMs, deleteRetentionMs), 0);
   }

@@ -4,23 +4,26 @@
  * A batch goes at once when nothing is in flight (in the next microtask, so that calls of one tick share it); what arrives meanwhile travels
  * together in the next. Records keep the order of the calls. Everything is bounded: what does not fit is refused, not kept.
  *
- * Invariant: a record is either waiting (can still be withdrawn) or flying (its fate is the commit's); it leaves the counts when settled,
+ * An append is of one record or of several together, which no commit separates: they wait, fly and are withdrawn as one.
+ *
+ * Invariant: an append is either waiting (can still be withdrawn) or flying (its fate is the commit's); it leaves the counts when settled,
  * and a flying one only with its batch, whatever its caller has been told.
  */
 import { BitacoraError } from '../../src/core/errors.ts';
 import type { Clock, NewRecord, Partition, Position } from '../../src/ports.ts';
+import { recordBytes, refuseTogether } from './together-shared.ts';
 
 /** Bounds of a queue. All counts of bytes are of keys, values and headers together. */
 export interface QueueLimits {
-  /** Appends not yet settled, in number. */
+  /** Records not yet settled, in number. */
   readonly maxPendingRecords: number;
-  /** Appends not yet settled, in bytes. */
+  /** Records not yet settled, in bytes. */
   readonly maxPendingBytes: number;
   /** One record; larger is `value-too-large`. */
   readonly maxRecordBytes: number;
-  /** One commit, in records. */
+  /** One commit, in records (one append may always go). */
   readonly maxCommitRecords: number;
-  /** One commit, in bytes (one record may always go). */
+  /** One commit, in bytes (one record may always go), and so what records may have that are appended together. */
   readonly maxCommitBytes: number;
 }
 
@@ -42,7 +45,10 @@ export interface QueuedRecord {
 /** Makes a batch durable and says where each record stands. A rejection by code holds for every record; without a code: `unknown-outcome`. */
 export type Commit = (batch: readonly QueuedRecord[]) => Promise<readonly Position[]>;
 
-interface Pending extends QueuedRecord {
+/** One append. */
+interface Pending {
+  readonly partition: Partition;
+  readonly records: readonly NewRecord[];
   readonly bytes: number;
   flying: boolean;
   settle(outcome: Position | BitacoraError): void;
@@ -51,7 +57,7 @@ interface Pending extends QueuedRecord {
 export class AppendQueue {
   readonly #limits: QueueLimits;
   readonly #commit: Commit;
-  /** A set keeps the order of arrival and lets an aborted record leave at once, however long the queue. */
+  /** A set keeps the order of arrival and lets an aborted append leave at once, however long the queue. */
   readonly #waiting = new Set<Pending>();
   #flying: readonly Pending[] = [];
   #records = 0;
@@ -64,19 +70,19 @@ export class AppendQueue {
     this.#commit = commit;
   }
 
-  /** See `Log.append`. */
-  push(partition: Partition, record: NewRecord, signal?: AbortSignal): Promise<Position> {
+  /** See `Log.append` for one record and `Log.appendTogether` for several. */
+  push(partition: Partition, records: readonly NewRecord[], signal?: AbortSignal): Promise<Position> {
     if (this.#state === 'closed') return Promise.reject(new BitacoraError('closed', 'the log is closed'));
     if (signal?.aborted) return Promise.reject(new BitacoraError('log-unavailable', 'the wait was over before the record was sent'));
-    const bytes = recordBytes(record);
-    const refusal = this.#refusal(bytes);
+    const sizes = records.map(recordBytes);
+    const refusal = this.#refusal(records, sizes);
     if (refusal !== undefined) return Promise.reject(refusal);
     return new Promise<Position>((resolve, reject) => {
       const onAbort = () => this.#abort(pending);
       const pending: Pending = {
         partition,
-        record,
-        bytes,
+        records,
+        bytes: sum(sizes),
         flying: false,
         settle(outcome) {
           signal?.removeEventListener('abort', onAbort);
@@ -86,8 +92,8 @@ export class AppendQueue {
       };
       signal?.addEventListener('abort', onAbort, { once: true });
       this.#waiting.add(pending);
-      this.#records += 1;
-      this.#bytes += bytes;
+      this.#records += records.length;
+      this.#bytes += pending.bytes;
       this.#run ??= this.#commitAll();
     });
   }
@@ -102,13 +108,18 @@ export class AppendQueue {
       pending.settle(new BitacoraError('unknown-outcome', 'the log was closed while the record was on its way'));
   }
 
-  #refusal(bytes: number): BitacoraError | undefined {
+  #refusal(records: readonly NewRecord[], sizes: readonly number[]): BitacoraError | undefined {
     const limits = this.#limits;
-    if (bytes > limits.maxRecordBytes) {
-      return new BitacoraError('value-too-large', `the record has ${bytes} bytes, the log takes ${limits.maxRecordBytes}`);
+    const tooLarge = sizes.find((size) => size > limits.maxRecordBytes);
+    if (tooLarge !== undefined) {
+      return new BitacoraError('value-too-large', `the record has ${tooLarge} bytes, the log takes ${limits.maxRecordBytes}`);
     }
-    if (this.#records >= limits.maxPendingRecords) return new BitacoraError('overloaded', `${this.#records} appends are waiting`);
-    if (this.#bytes + bytes > limits.maxPendingBytes) return new BitacoraError('overloaded', `${this.#bytes} bytes of appends are waiting`);
+    const refusal = refuseTogether(records, limits.maxCommitBytes);
+    if (refusal !== undefined) return refusal;
+    if (this.#records + records.length > limits.maxPendingRecords)
+      return new BitacoraError('overloaded', `${this.#records} records are waiting`);
+    if (this.#bytes + sum(sizes) > limits.maxPendingBytes)
+      return new BitacoraError('overloaded', `${this.#bytes} bytes of records are waiting`);
     return undefined;
   }
 
@@ -119,9 +130,7 @@ export class AppendQueue {
 
   #drop(pending: Pending, error: BitacoraError): void {
     this.#waiting.delete(pending);
-    this.#records -= 1;
-    this.#bytes -= pending.bytes;
-    pending.settle(error);
+    this.#settle(pending, error);
   }
 
   async #commitAll(): Promise<void> {
@@ -130,24 +139,34 @@ export class AppendQueue {
     while (this.#waiting.size > 0) {
       const batch = this.#take();
       this.#flying = batch;
-      const outcome = await this.#commit(batch).catch(asOutcome);
+      const queued = batch.flatMap(({ partition, records }) => records.map((record) => ({ partition, record })));
+      const outcome = await this.#commit(queued).catch(asOutcome);
       this.#flying = [];
-      for (const [index, pending] of batch.entries()) {
-        this.#records -= 1;
-        this.#bytes -= pending.bytes;
-        pending.settle(outcome instanceof BitacoraError ? outcome : (outcome[index] as Position));
+      let first = 0;
+      for (const pending of batch) {
+        this.#settle(pending, outcome instanceof BitacoraError ? outcome : (outcome[first] as Position));
+        first += pending.records.length;
       }
     }
     this.#run = undefined;
   }
 
+  #settle(pending: Pending, outcome: Position | BitacoraError): void {
+    this.#records -= pending.records.length;
+    this.#bytes -= pending.bytes;
+    pending.settle(outcome);
+  }
+
   #take(): readonly Pending[] {
     const batch: Pending[] = [];
+    const { maxCommitRecords, maxCommitBytes } = this.#limits;
+    let records = 0;
     let bytes = 0;
     for (const pending of this.#waiting) {
-      if (batch.length >= this.#limits.maxCommitRecords) break;
-      if (batch.length > 0 && bytes + pending.bytes > this.#limits.maxCommitBytes) break;
+      const full = records + pending.records.length > maxCommitRecords || bytes + pending.bytes > maxCommitBytes;
+      if (batch.length > 0 && full) break;
       pending.flying = true;
+      records += pending.records.length;
       bytes += pending.bytes;
       batch.push(pending);
       this.#waiting.delete(pending);
@@ -156,12 +175,7 @@ export class AppendQueue {
   }
 }
 
-/** What a record counts against the bounds. */
-export function recordBytes(record: NewRecord): number {
-  let bytes = record.key.length + (record.value?.length ?? 0);
-  for (const [name, value] of Object.entries(record.headers)) bytes += name.length + value.length;
-  return bytes;
-}
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, each) => total + each, 0);
 
 /** True when `work` has ended, however, within the time; false when the time is over. */
 export async function within(work: Promise<unknown>, clock: Clock, timeoutMs: number): Promise<boolean> {

@@ -6,7 +6,18 @@
  * it). Nothing here holds on to an entry that was handed to `write`.
  */
 import { BitacoraError } from '../../src/core/errors.ts';
-import type { Checkpoint, Entry, Partition, Store, StoreBatch, StoreIdentity, WriterMark } from '../../src/ports.ts';
+import type {
+  Answer,
+  Checkpoint,
+  Entry,
+  Partition,
+  Scan,
+  ScanRange,
+  Store,
+  StoreBatch,
+  StoreIdentity,
+  WriterMark,
+} from '../../src/ports.ts';
 import { EntryCache } from './entry-cache.ts';
 import type { BodyTaker } from './level-batch.ts';
 
@@ -96,6 +107,11 @@ class Hashmap implements HashmapStore {
     return entries;
   }
 
+  /** Past the memory, which it neither asks nor fills: what is written in LevelDB is all there. */
+  scan(range: ScanRange): Promise<Scan> {
+    return this.#store.scan(range);
+  }
+
   /** The memory changes when the batch is written, and not at all when it is not; but the copying is done before. */
   write(batch: StoreBatch): Promise<void> {
     const places: number[] = [];
@@ -126,6 +142,14 @@ class Hashmap implements HashmapStore {
 
   writers(partition: Partition): Promise<ReadonlyMap<string, WriterMark>> {
     return this.#store.writers(partition);
+  }
+
+  answers(partition: Partition): Promise<ReadonlyMap<string, Answer>> {
+    return this.#store.answers(partition);
+  }
+
+  doubtful(): Promise<readonly string[]> {
+    return this.#store.doubtful();
   }
 
   unsettled(): Promise<readonly string[]> {

@@ -1,18 +1,22 @@
 /**
  * The key space of the LevelDB under a store. One letter names the family, what follows sorts within it:
  *
+ *     a <partition u32be> <answer key>     answer to an idempotency key
  *     c <partition u32be>                  checkpoint of a partition
  *     e <key, UTF-8>                       entry; so entries lie in byte order of their keys, over all partitions
  *     i                                    identity
  *     j <sequence u48be>                   journal: one row for each batch of late (see journal.ts)
- *     u <key, UTF-8>                       the key's entry is not settled
+ *     u <key, UTF-8>                       the key's entry is not settled; with content: it is doubtful
  *     w <partition u32be> <incarnation>    writer mark
  *
  * Keys are taken as well-formed Unicode, which whatever was decoded from UTF-8 is.
  */
 
 /** A family's letter, as the byte that begins each of its keys. */
-export const family = { checkpoint: 0x63, entry: 0x65, identity: 0x69, journal: 0x6a, unsettled: 0x75, writer: 0x77 } as const;
+export const family = {
+  ...{ answer: 0x61, checkpoint: 0x63, entry: 0x65, identity: 0x69 },
+  ...{ journal: 0x6a, unsettled: 0x75, writer: 0x77 },
+} as const;
 
 export type Family = (typeof family)[keyof typeof family];
 
@@ -56,9 +60,18 @@ export function journalSequence(key: Uint8Array): number {
 
 /** The beginning of all writer marks of a partition, or with `incarnation` the key of one. */
 export function writerKey(partition: number, incarnation = ''): Buffer {
-  const bytes = Buffer.allocUnsafe(5 + Buffer.byteLength(incarnation));
-  bytes[0] = family.writer;
+  return inPartition(family.writer, partition, incarnation);
+}
+
+/** The beginning of all answers of a partition, or with `id` the key of one. */
+export function answerRowKey(partition: number, id = ''): Buffer {
+  return inPartition(family.answer, partition, id);
+}
+
+function inPartition(of: Family, partition: number, text: string): Buffer {
+  const bytes = Buffer.allocUnsafe(5 + Buffer.byteLength(text));
+  bytes[0] = of;
   bytes.writeUInt32BE(partition, 1);
-  bytes.write(incarnation, 5);
+  bytes.write(text, 5);
   return bytes;
 }

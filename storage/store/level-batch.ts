@@ -1,7 +1,7 @@
 /** The putting together of one LevelDB batch: rows of all families, each with its checksum, and the journal's row last. */
-import type { Checkpoint, Entry, Partition, StoreIdentity, WriterMark } from '../../src/ports.ts';
+import type { Answer, Checkpoint, Entry, Partition, StoreIdentity, WriterMark } from '../../src/ports.ts';
 import type { Level } from '../level.ts';
-import { checkpointKey, family, identityKey, journalKey, keyed, writerKey } from './keys.ts';
+import { answerRowKey, checkpointKey, family, identityKey, journalKey, keyed, writerKey } from './keys.ts';
 import type { LevelState } from './level-state.ts';
 import type { PresenceFilter } from './presence-filter.ts';
 import type { RowEncoder } from './row.ts';
@@ -26,10 +26,11 @@ export class LevelBatch {
     this.#state = state;
   }
 
-  /** `filter` learns the keys now, before they can be found, so that it never denies one that can. */
+  /** `doubtful`: keys that are listed as such. `filter` learns the keys now, before they can be found, so that it never denies one that can. */
   entries(
     partition: Partition,
     entries: ReadonlyMap<string, Entry | undefined>,
+    doubtful: ReadonlySet<string> | undefined,
     filter: PresenceFilter | undefined,
     taker: BodyTaker | undefined,
   ): void {
@@ -46,11 +47,29 @@ export class LevelBatch {
         taker?.(key, encoder.body);
       }
       if (entry !== undefined && !entry.settled) {
-        if (!unsettled.has(key)) this.#putSealed(keyed(family.unsettled, key));
-        unsettled.add(key);
+        this.#unsettled(key, doubtful?.has(key) ?? false);
       } else if (unsettled.size > 0 && unsettled.delete(key)) {
+        this.#state.doubtful.delete(key);
         this.#del(keyed(family.unsettled, key));
       }
+    }
+  }
+
+  /** Lists a key as unsettled, or as doubtful even, unless it is. */
+  #unsettled(key: string, isDoubtful: boolean): void {
+    const { unsettled, doubtful } = this.#state;
+    if (unsettled.has(key) && doubtful.has(key) === isDoubtful) return;
+    this.#putSealed(keyed(family.unsettled, key), isDoubtful ? { doubtful: true } : undefined);
+    unsettled.add(key);
+    if (isDoubtful) doubtful.add(key);
+    else doubtful.delete(key);
+  }
+
+  answers(partition: Partition, answers: ReadonlyMap<string, Answer | undefined>): void {
+    for (const [id, answer] of answers) {
+      const key = answerRowKey(partition, id);
+      if (answer === undefined) this.#del(key);
+      else this.#putSealed(key, answer);
     }
   }
 

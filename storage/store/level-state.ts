@@ -10,6 +10,8 @@ export interface LevelState {
   readonly identity: StoreIdentity | undefined;
   readonly checkpoints: readonly Checkpoint[];
   readonly unsettled: Set<string>;
+  /** Those of them whose value is not known for certain. */
+  readonly doubtful: Set<string>;
   readonly journal: Journal;
   /** No entry is stored. */
   readonly empty: boolean;
@@ -25,11 +27,13 @@ export async function readState(level: Level, writeBufferBytes: number): Promise
   }
   const checkpoints = await readCheckpoints(level, identity?.partitions ?? 0);
   const unsettled = new Set<string>();
+  const doubtful = new Set<string>();
   for await (const [key, row] of level.iterator(rangeOf(family.unsettled))) {
-    unseal(key, row, 'an unsettled key');
+    const said = unseal<{ doubtful: true } | undefined>(key, row, 'an unsettled key');
     unsettled.add(textAfter(key));
+    if (said !== undefined) doubtful.add(textAfter(key));
   }
-  return { identity, checkpoints, unsettled, journal, empty };
+  return { identity, checkpoints, unsettled, doubtful, journal, empty };
 }
 
 /** The checkpoints of all partitions, of a snapshot when one is given. Errors: `store-damaged`. */

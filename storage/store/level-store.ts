@@ -9,13 +9,25 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { BitacoraError } from '../../src/core/errors.ts';
-import type { Checkpoint, Entry, Partition, Store, StoreBatch, StoreIdentity, WriterMark } from '../../src/ports.ts';
+import type {
+  Answer,
+  Checkpoint,
+  Entry,
+  Partition,
+  Scan,
+  ScanRange,
+  Store,
+  StoreBatch,
+  StoreIdentity,
+  WriterMark,
+} from '../../src/ports.ts';
 import { type Level, levelError, openLevel } from '../level.ts';
 import type { StoreBeneath } from './hashmap.ts';
 import { checkpointsFor, withCheckpoint } from './identity.ts';
-import { family, keyed, textAfter, writerKey } from './keys.ts';
+import { answerRowKey, family, keyed, textAfter, writerKey } from './keys.ts';
 import { type BodyTaker, LevelBatch } from './level-batch.ts';
 import { clearUnmarked, readMarker, writeMarker } from './level-files.ts';
+import { scanLevel } from './level-scan.ts';
 import { type LevelState, readState } from './level-state.ts';
 import { verifyLevel } from './level-verify.ts';
 import { PresenceFilter } from './presence-filter.ts';
@@ -152,6 +164,15 @@ class LevelStore implements StoreBeneath {
     return entries;
   }
 
+  async scan(range: ScanRange): Promise<Scan> {
+    this.#assertUsable();
+    try {
+      return await scanLevel(this.#level, range);
+    } catch (error) {
+      throw levelError(error);
+    }
+  }
+
   /** Errors: also `store-damaged`, `internal` (no such partition). */
   write(batch: StoreBatch): Promise<void> {
     return this.writeShowing(batch, undefined);
@@ -165,8 +186,9 @@ class LevelStore implements StoreBeneath {
     const after = withCheckpoint(before, batch.partition, batch.checkpoint);
     // Not awaited here: the batch would live as long as the disk writes.
     return this.#enqueue(after, identity, false, (level) => {
-      level.entries(batch.partition, batch.entries, this.#filter, taker);
+      level.entries(batch.partition, batch.entries, batch.doubtful, this.#filter, taker);
       level.writers(batch.partition, batch.writers);
+      if (batch.answers !== undefined) level.answers(batch.partition, batch.answers);
     });
   }
 
@@ -177,16 +199,23 @@ class LevelStore implements StoreBeneath {
   }
 
   async writers(partition: Partition): Promise<ReadonlyMap<string, WriterMark>> {
+    return this.#listed(writerKey(partition), writerKey(partition + 1), `a writer mark of partition ${partition}`);
+  }
+
+  async answers(partition: Partition): Promise<ReadonlyMap<string, Answer>> {
+    return this.#listed(answerRowKey(partition), answerRowKey(partition + 1), `an answer of partition ${partition}`);
+  }
+
+  /** All sealed rows of a family in a partition, by the text behind it. */
+  async #listed<T>(gte: Uint8Array, lt: Uint8Array, what: string): Promise<ReadonlyMap<string, T>> {
     this.#assertUsable();
-    const marks = new Map<string, WriterMark>();
+    const rows = new Map<string, T>();
     try {
-      for await (const [key, row] of this.#level.iterator({ gte: writerKey(partition), lt: writerKey(partition + 1) })) {
-        marks.set(textAfter(key, 4), unseal<WriterMark>(key, row, `a writer mark of partition ${partition}`));
-      }
+      for await (const [key, row] of this.#level.iterator({ gte, lt })) rows.set(textAfter(key, 4), unseal<T>(key, row, what));
     } catch (error) {
       throw levelError(error);
     }
-    return marks;
+    return rows;
   }
 
   async unsettled(): Promise<readonly string[]> {
@@ -195,6 +224,11 @@ class LevelStore implements StoreBeneath {
     await this.#queue;
     this.#assertUsable();
     return [...this.#state.unsettled];
+  }
+
+  async doubtful(): Promise<readonly string[]> {
+    await this.unsettled();
+    return [...this.#state.doubtful];
   }
 
   async verify(signal?: AbortSignal): Promise<string | undefined> {

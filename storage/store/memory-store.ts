@@ -3,8 +3,22 @@
  * been written lies on a `MemoryDisk`, which may outlive the store as a disk outlives a process.
  */
 import { BitacoraError } from '../../src/core/errors.ts';
-import type { Checkpoint, Entry, Partition, Store, StoreBatch, StoreIdentity, WriterMark } from '../../src/ports.ts';
+import type {
+  Answer,
+  Checkpoint,
+  Entry,
+  Partition,
+  Scan,
+  ScanRange,
+  Store,
+  StoreBatch,
+  StoreIdentity,
+  WriterMark,
+} from '../../src/ports.ts';
 import { checkpointsFor, withCheckpoint } from './identity.ts';
+import { SortedKeys } from './sorted-keys.ts';
+
+const nothing = new Uint8Array(0);
 
 /** An entry with the partition it is counted in. */
 interface Held {
@@ -18,6 +32,8 @@ export class MemoryDisk {
   checkpoints: readonly Checkpoint[] = [];
   readonly entries = new Map<string, Held>();
   readonly unsettled = new Set<string>();
+  readonly doubtful = new Set<string>();
+  readonly answers = new Map<Partition, Map<string, Answer>>();
   readonly writers = new Map<Partition, Map<string, WriterMark>>();
   bytes = 0;
 }
@@ -29,6 +45,8 @@ export function openMemoryStore(disk: MemoryDisk = new MemoryDisk()): Promise<St
 
 class MemoryStore implements Store {
   readonly #disk: MemoryDisk;
+  /** Made by the first scan. */
+  #sorted: SortedKeys | undefined;
   #closed = false;
 
   constructor(disk: MemoryDisk) {
@@ -68,6 +86,24 @@ class MemoryStore implements Store {
     });
   }
 
+  async scan({ from, to, limit, maxBytes, keysOnly = false }: ScanRange): Promise<Scan> {
+    this.#assertOpen();
+    const disk = this.#disk;
+    this.#sorted ??= new SortedKeys(disk.entries.keys());
+    const keys = this.#sorted.all;
+    const end = to === undefined ? keys.length : this.#sorted.firstFrom(to);
+    const entries: { key: string; entry: Entry }[] = [];
+    let bytes = 0;
+    for (let at = this.#sorted.firstFrom(from); at < end; at++) {
+      if (entries.length >= limit || bytes >= maxBytes) return { entries, more: true };
+      const key = keys[at]!;
+      const { entry } = disk.entries.get(key)!;
+      bytes += keysOnly ? 0 : entry.value.length;
+      entries.push({ key, entry: copyOf(keysOnly ? { ...entry, value: nothing } : entry) });
+    }
+    return { entries, more: false };
+  }
+
   async write(batch: StoreBatch): Promise<void> {
     this.#assertOpen();
     const disk = this.#disk;
@@ -76,8 +112,9 @@ class MemoryStore implements Store {
     const checkpoints = withCheckpoint(before, partition, batch.checkpoint);
     // All that can go wrong comes before the first change.
     const copies = [...batch.entries].map(([key, entry]) => [key, entry && copyOf(entry)] as const);
-    for (const [key, entry] of copies) this.#set(key, partition, entry);
-    for (const [incarnation, mark] of batch.writers) this.#mark(partition, incarnation, mark);
+    for (const [key, entry] of copies) this.#set(key, partition, entry, batch.doubtful?.has(key) ?? false);
+    for (const [incarnation, mark] of batch.writers) change(disk.writers, partition, incarnation, mark && { ...mark });
+    for (const [id, answer] of batch.answers ?? []) change(disk.answers, partition, id, answer && { ...answer });
     disk.checkpoints = checkpoints;
     if (identity !== undefined) disk.identity = identity;
   }
@@ -91,6 +128,16 @@ class MemoryStore implements Store {
   async writers(partition: Partition): Promise<ReadonlyMap<string, WriterMark>> {
     this.#assertOpen();
     return new Map(this.#disk.writers.get(partition));
+  }
+
+  async answers(partition: Partition): Promise<ReadonlyMap<string, Answer>> {
+    this.#assertOpen();
+    return new Map(this.#disk.answers.get(partition));
+  }
+
+  async doubtful(): Promise<readonly string[]> {
+    this.#assertOpen();
+    return [...this.#disk.doubtful];
   }
 
   async unsettled(): Promise<readonly string[]> {
@@ -117,21 +164,27 @@ class MemoryStore implements Store {
     if (this.#closed) throw new BitacoraError('closed', 'the store is closed');
   }
 
-  #set(key: string, partition: Partition, entry: Entry | undefined): void {
-    const { entries, unsettled } = this.#disk;
+  #set(key: string, partition: Partition, entry: Entry | undefined, isDoubtful: boolean): void {
+    const { entries, unsettled, doubtful } = this.#disk;
     this.#disk.bytes += (entry ? sizeOf(key, entry) : 0) - sizeOf(key, entries.get(key)?.entry);
+    const known = entries.has(key);
     if (entry === undefined) entries.delete(key);
     else entries.set(key, { partition, entry });
+    if (known && entry === undefined) this.#sorted?.remove(key);
+    if (!known && entry !== undefined) this.#sorted?.add(key);
     if (entry !== undefined && !entry.settled) unsettled.add(key);
     else unsettled.delete(key);
+    if (isDoubtful) doubtful.add(key);
+    else doubtful.delete(key);
   }
+}
 
-  #mark(partition: Partition, incarnation: string, mark: WriterMark | undefined): void {
-    const marks = this.#disk.writers.get(partition) ?? new Map<string, WriterMark>();
-    this.#disk.writers.set(partition, marks);
-    if (mark === undefined) marks.delete(incarnation);
-    else marks.set(incarnation, { sequence: mark.sequence, time: mark.time });
-  }
+/** Undefined: taken out. */
+function change<T>(of: Map<Partition, Map<string, T>>, partition: Partition, id: string, value: T | undefined): void {
+  const kept = of.get(partition) ?? new Map<string, T>();
+  of.set(partition, kept);
+  if (value === undefined) kept.delete(id);
+  else kept.set(id, value);
 }
 
 function sizeOf(key: string, entry: Entry | undefined): number {

@@ -1,13 +1,24 @@
 /** The log on Kafka under the contract, against a real broker of this file's own: the pause test stops it. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import { Kafka, logLevel } from 'kafkajs';
-import { afterAll } from 'vitest';
-import type { Log } from '../../src/ports.ts';
+import { type EachBatchPayload, Kafka, logLevel } from 'kafkajs';
+import { afterAll, expect, test } from 'vitest';
+import type { Log, Offset, Partition } from '../../src/ports.ts';
 import { openKafkaLog } from '../../storage/log/kafka/kafka-log.ts';
 import { type KafkaService, startKafka } from '../services/kafka.ts';
 import { logContract } from './log.ts';
-import { bytes, fromStart, type LogHarness, type LogTopic, newRecord, o, p, readAll, type TopicSettings } from './log-harness.ts';
+import {
+  bytes,
+  fromStart,
+  type LogBounds,
+  type LogHarness,
+  type LogTopic,
+  newRecord,
+  o,
+  p,
+  readAll,
+  type TopicSettings,
+} from './log-harness.ts';
 import { silentLogger } from './silent-logger.ts';
 
 const timeoutMs = 45_000;
@@ -18,9 +29,13 @@ afterAll(async () => {
   await service?.stop();
 });
 
+async function startService(): Promise<KafkaService> {
+  service ??= await startKafka({ config: { 'log.cleaner.backoff.ms': '200', 'log.retention.check.interval.ms': '1000' } });
+  return service;
+}
+
 async function kafkaHarness(): Promise<LogHarness> {
-  service = await startKafka({ config: { 'log.cleaner.backoff.ms': '200', 'log.retention.check.interval.ms': '1000' } });
-  const kafka = service;
+  const kafka = await startService();
   return {
     timeoutMs,
     pauses: { times: 8, forMs: 2_600, gapMs: 400 },
@@ -31,7 +46,7 @@ async function kafkaHarness(): Promise<LogHarness> {
 async function freshTopic(kafka: KafkaService, settings: TopicSettings): Promise<LogTopic> {
   const topic = `contract-${randomUUID().slice(0, 8)}`;
   if (settings.compacts) await compactingTopic(kafka, topic, settings.partitions);
-  const open = (queueRecords?: number): Promise<Log> =>
+  const open = (bounds: LogBounds = {}): Promise<Log> =>
     openKafkaLog({
       topic,
       brokers: kafka.brokers,
@@ -44,12 +59,16 @@ async function freshTopic(kafka: KafkaService, settings: TopicSettings): Promise
       connection: { brokers: kafka.brokers, clientId: 'contract', tls: false, sasl: undefined },
       node: 'contract',
       logger: silentLogger,
-      ...(queueRecords === undefined ? {} : { limits: { queueRecords } }),
+      limits: {
+        ...(bounds.maxPendingRecords === undefined ? {} : { queueRecords: bounds.maxPendingRecords }),
+        ...(bounds.maxCommitRecords === undefined ? {} : { batchRecords: bounds.maxCommitRecords }),
+      },
     });
   return {
     maxRecordBytes: recordBytes + 8 * 1024,
-    open: (bounds) => open(bounds?.maxPendingRecords),
+    open,
     compact: () => compact(open),
+    batches: (partition) => batchesOf(kafka, topic, partition),
     async recreate() {
       await withAdmin(kafka, async (admin) => {
         await admin.deleteTopics({ topics: [topic] });
@@ -133,6 +152,33 @@ async function compact(open: () => Promise<Log>): Promise<void> {
   }
 }
 
+/** kafkajs gives every message the RecordBatch that it came in, and keeps it out of its types. */
+async function batchesOf(kafka: KafkaService, topic: string, partition: Partition): Promise<Offset[]> {
+  const ends = await withAdmin(kafka, (admin) => admin.fetchTopicOffsets(topic));
+  const end = Number(ends.find((each) => each.partition === partition)?.high);
+  const found: Offset[] = [];
+  const consumer = client(kafka).consumer({ groupId: `batches-${randomUUID()}` });
+  await consumer.connect();
+  try {
+    await consumer.subscribe({ topic, fromBeginning: true });
+    await new Promise<void>((resolve, reject) => {
+      consumer.on('consumer.crash', ({ payload }) => reject(payload.error));
+      const eachBatch = async ({ batch }: EachBatchPayload) => {
+        if (batch.partition !== partition) return;
+        for (const message of batch.messages) {
+          const { batchContext } = message as unknown as { batchContext: { firstOffset: string } };
+          found.push(o(Number(batchContext.firstOffset)));
+        }
+        if (Number(batch.lastOffset()) + 1 >= end) resolve();
+      };
+      consumer.run({ eachBatch }).catch(reject);
+    });
+    return found;
+  } finally {
+    await consumer.disconnect();
+  }
+}
+
 const same = (a: Uint8Array | null, b: Uint8Array | null): boolean => Buffer.compare(a ?? bytes(''), b ?? bytes('')) === 0;
 
 const client = (kafka: KafkaService): Kafka =>
@@ -149,3 +195,31 @@ async function withAdmin<T>(kafka: KafkaService, work: (admin: ReturnType<Kafka[
 }
 
 logContract('kafka', kafkaHarness);
+
+/*
+ * The contract's pauses are shorter than a request's timeout. In this one the request is sent several times, and the broker finds it as often
+ * in its sockets when it goes on.
+ */
+test('records together whose request has timed out are in the log once, side by side and in one batch', async () => {
+  const kafka = await startService();
+  const topic = await freshTopic(kafka, { partitions: 1, compacts: false });
+  const log = await topic.open();
+  const groups = Array.from({ length: 12 }, (_, i) => Array.from({ length: 9 }, (_, j) => `${i}-${j}`));
+  await log.append(p(0), newRecord('k', 'first'));
+  await kafka.pause();
+  const work = groups.map((group) =>
+    log.appendTogether(
+      p(0),
+      group.map((value) => newRecord(value, value)),
+    ),
+  );
+  await pause(12_500);
+  await kafka.resume();
+  const positions = await Promise.all(work);
+  expect(positions.map(({ offset }) => offset)).toEqual(groups.map((_, i) => 1 + 9 * i));
+  expect((await readAll(log, timeoutMs)).values(0)).toEqual(['first', ...groups.flat()]);
+  const batches = (await topic.batches?.(p(0))) ?? [];
+  for (const i of groups.keys()) expect(new Set(batches.slice(1 + 9 * i, 10 + 9 * i)).size).toBe(1);
+  await log.close();
+  await topic.remove();
+}, 120_000);

@@ -1,16 +1,17 @@
-/** The log's contract, chapter five: interruptions. */
+/** The log's contract, chapter six: interruptions. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import type { ErrorCode } from '../../src/core/errors.ts';
 import type { Log, Position } from '../../src/ports.ts';
 import type { Stage } from './log.ts';
-import { collect, failure, fromStart, newRecord, p, readAll } from './log-harness.ts';
+import { collect, failure, fromStart, newRecord, o, p, readAll } from './log-harness.ts';
 
 /** Far above what the pauses of a real broker take: 8 x 2.6 s, and the catching up. */
 const faultTimeoutMs = 240_000;
 
+/** An append of one record, or of several together. */
 interface Attempt {
-  readonly value: string;
+  readonly values: readonly string[];
   readonly partition: number;
   outcome: Position | ErrorCode | undefined;
 }
@@ -46,13 +47,22 @@ export function faultContract(stage: Stage): void {
         for (const partition of [0, 1, 2]) {
           const at = new Map(read.records(partition).map((record, i) => [record.offset, read.values(partition)[i]]));
           const mine = acknowledged.filter((attempt) => attempt.partition === partition);
-          const offsets = mine.map((attempt) => (attempt.outcome as Position).offset);
-          expect(offsets.map((offset) => at.get(offset))).toEqual(mine.map((attempt) => attempt.value));
+          const offsets = mine.flatMap(({ values, outcome }) => values.map((_, i) => o((outcome as Position).offset + i)));
+          expect(offsets.map((offset) => at.get(offset))).toEqual(mine.flatMap((attempt) => attempt.values));
           expect(offsets).toEqual([...offsets].sort((a, b) => a - b));
           const values = read.values(partition).filter((value) => value !== 'fence');
           expect(values).toHaveLength(new Set(values).size);
           const absent = attempts.filter((attempt) => attempt.partition === partition && attempt.outcome === 'log-unavailable');
-          expect(absent.filter((attempt) => values.includes(attempt.value))).toEqual([]);
+          expect(absent.flatMap((attempt) => attempt.values).filter((value) => values.includes(value))).toEqual([]);
+          // Whatever was answered: side by side, all or none, in one batch.
+          const all = read.values(partition);
+          const batches = await topic.batches?.(p(partition));
+          for (const attempt of attempts.filter((each) => each.partition === partition && all.includes(each.values[0]))) {
+            const first = all.indexOf(attempt.values[0]);
+            const end = first + attempt.values.length;
+            expect(all.slice(first, end)).toEqual(attempt.values);
+            expect(new Set(batches?.slice(first, end)).size).toBeLessThanOrEqual(1);
+          }
         }
       },
       faultTimeoutMs,
@@ -88,12 +98,16 @@ async function readAllOf(log: Log, subscription: { close(): Promise<void> }, tim
   return readAll(log, timeoutMs);
 }
 
-/** One append every 10 ms to each of three partitions, whatever became of those before. */
+/** One append every 10 ms to each of three partitions, whatever became of those before; every third is of five records together. */
 function startLoad(log: Log, attempts: Attempt[]): { stop(): Promise<void> } {
   const work: Promise<void>[] = [];
+  let ticks = 0;
   const timer = setInterval(() => {
+    ticks += 1;
     for (const partition of [0, 1, 2]) {
-      const attempt: Attempt = { value: `${partition}-${attempts.length}`, partition, outcome: undefined };
+      const name = `${partition}-${attempts.length}`;
+      const values = ticks % 3 === 0 ? Array.from({ length: 5 }, (_, i) => `${name}-${i}`) : [name];
+      const attempt: Attempt = { values, partition, outcome: undefined };
       attempts.push(attempt);
       work.push(settle(log, attempt));
     }
@@ -107,8 +121,10 @@ function startLoad(log: Log, attempts: Attempt[]): { stop(): Promise<void> } {
 }
 
 async function settle(log: Log, attempt: Attempt): Promise<void> {
+  const records = attempt.values.map((value) => newRecord(value, value));
+  const work = records.length === 1 ? log.append(p(attempt.partition), records[0]!) : log.appendTogether(p(attempt.partition), records);
   const code = await failure(
-    log.append(p(attempt.partition), newRecord(attempt.value, attempt.value)).then((position) => {
+    work.then((position) => {
       attempt.outcome = position;
     }),
   );

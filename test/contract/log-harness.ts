@@ -29,6 +29,8 @@ export interface TopicSettings {
 /** Bounds a test sets on one log. */
 export interface LogBounds {
   readonly maxPendingRecords?: number;
+  /** Records of one commit. */
+  readonly maxCommitRecords?: number;
 }
 
 /** One topic, fresh and empty when it is made. */
@@ -49,6 +51,8 @@ export interface LogTopic {
   inject?(partition: Partition, record: { key: Uint8Array | null; value: Uint8Array | null }): Promise<Position>;
   /** How many commits a log has made so far. */
   commits?(log: Log): number;
+  /** For every record of a partition the first offset of the batch in which the broker keeps it. */
+  batches?(partition: Partition): Promise<readonly Offset[]>;
   remove(): Promise<void>;
 }
 

@@ -1,4 +1,4 @@
-/** The log's contract, chapter four: every operation in each state of a log's life. */
+/** The log's contract, chapter five: every operation in each state of a log's life. */
 import { describe, expect, test } from 'vitest';
 import type { Stage } from './log.ts';
 import { collect, failure, fromStart, newRecord, p, readAll } from './log-harness.ts';

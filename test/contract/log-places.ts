@@ -1,4 +1,4 @@
-/** The log's contract, chapter three: landmarks, compacted holes, and records of other producers. */
+/** The log's contract, chapter four: landmarks, compacted holes, and records of other producers. */
 import { describe, expect, test } from 'vitest';
 import type { Landmark, Log, LogRecord } from '../../src/ports.ts';
 import type { Stage } from './log.ts';

@@ -1,4 +1,4 @@
-/** The log's contract, chapter two: subscriptions. */
+/** The log's contract, chapter three: subscriptions. */
 import { describe, expect, test } from 'vitest';
 import type { Log, LogBatch } from '../../src/ports.ts';
 import type { Stage } from './log.ts';

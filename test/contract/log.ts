@@ -1,7 +1,7 @@
 /**
  * The contract of the `Log` port: what Kafka's, the embedded and the memory log promise alike. Call it once per implementation.
  *
- * Chapters: appends, subscriptions, landmarks and holes, lifecycle, faults. Each test has a fresh topic.
+ * Chapters: appends, appends together, subscriptions, landmarks and holes, lifecycle, faults. Each test has a fresh topic.
  */
 import { afterEach, beforeEach, describe } from 'vitest';
 import type { Log } from '../../src/ports.ts';
@@ -11,6 +11,7 @@ import type { LogBounds, LogHarness, LogTopic, TopicSettings } from './log-harne
 import { lifecycleContract } from './log-lifecycle.ts';
 import { placeContract } from './log-places.ts';
 import { subscriptionContract } from './log-subscriptions.ts';
+import { togetherContract } from './log-together.ts';
 
 /** What each test works with. Logs opened through it are closed, and topics removed, when the test is over. */
 export interface Stage {
@@ -62,6 +63,7 @@ export function logContract(name: string, makeHarness: () => Promise<LogHarness>
     }, 180_000);
 
     appendContract(stage);
+    togetherContract(stage);
     subscriptionContract(stage);
     placeContract(stage);
     lifecycleContract(stage);

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { expect } from 'vitest';
 import type { Checkpoint, Entry, Millis, Offset, Store, WriterMark } from '../../src/ports.ts';
 import type { StorePlace } from './store.ts';
+import { scanned } from './store-scan.ts';
 import { batchOf, checkpointWith, identityWith, partition, plain } from './store-values.ts';
 
 const PARTITIONS = 3;
@@ -109,6 +110,10 @@ async function compare(
     if (held !== undefined) expect(plain(held)).toEqual(plain(entries.get(key)));
   }
   expect((await store.load(keys)).map(plain)).toEqual(keys.map((key) => plain(entries.get(key))));
+  const inOrder = keys.sort((one, other) => Buffer.compare(Buffer.from(one), Buffer.from(other)));
+  expect((await scanned(store, 3)).map(({ key, entry }) => [key, plain(entry)])).toEqual(
+    inOrder.map((key) => [key, plain(entries.get(key))]),
+  );
   expect(new Set(await store.unsettled())).toEqual(new Set(keys.filter((key) => !entries.get(key)!.settled)));
   for (let i = 0; i < PARTITIONS; i++) expect(await store.writers(partition(i))).toEqual(writers[i]);
   expect(store.checkpoints).toEqual(checkpoints);

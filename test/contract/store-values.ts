@@ -17,9 +17,11 @@ export function entryWith(changes: Partial<Entry> = {}): Entry {
   };
 }
 
-export function checkpointWith(changes: { next?: number; entries?: number; logTime?: number; atEnd?: number } = {}): Checkpoint {
-  const { next = 0, entries = 0, logTime = 0, atEnd = 0 } = changes;
-  return { next: next as Offset, entries, logTime: logTime as Millis, atEnd: atEnd as Millis };
+export function checkpointWith(
+  changes: { next?: number; entries?: number; logTime?: number; atEnd?: number; whole?: boolean } = {},
+): Checkpoint {
+  const { next = 0, entries = 0, logTime = 0, atEnd = 0, whole = true } = changes;
+  return { next: next as Offset, entries, logTime: logTime as Millis, atEnd: atEnd as Millis, whole };
 }
 
 export function identityWith(changes: Partial<StoreIdentity> = {}): StoreIdentity {

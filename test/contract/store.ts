@@ -4,12 +4,15 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { codeOf } from '../../src/core/errors.ts';
 import type { Entry, Millis, Offset, Store } from '../../src/ports.ts';
 import { commandsOf, runAgainstModel } from './store-model.ts';
+import { scanContract } from './store-scan.ts';
 import { batchOf, checkpointWith, entryWith, identityWith, mark, partition, plain } from './store-values.ts';
 
 /** Where a store keeps what it writes: it can be opened again and again, one store at a time. */
 export interface StorePlace {
   open(): Promise<Store>;
   remove(): Promise<void>;
+  /** Flips a bit of a key's row while no store is open; undefined: there are no rows to be damaged. */
+  damage?(key: string): Promise<void>;
 }
 
 /** Keys that trip stores up: names of object members, astral characters, what sorts or encodes oddly, and the longest. */
@@ -33,6 +36,7 @@ const oddKeys = [
 
 /** Runs the suite; `makePlace` makes a new place for each test. */
 export function storeContract(name: string, makePlace: () => Promise<StorePlace>): void {
+  scanContract(name, makePlace);
   describe(`store contract: ${name}`, () => {
     let place: StorePlace;
     let store: Store;

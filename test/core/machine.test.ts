@@ -47,12 +47,12 @@ describe('plain records', () => {
     expect(entry && [isLive(entry, 499 as Millis), isLive(entry, 500 as Millis)]).toEqual([true, false]);
   });
 
-  test('what is not understood is skipped and told, the times it brings count, and members of an atomic batch are skipped', () => {
+  test('what is not understood is skipped and told, and the times it brings count', () => {
     const held = fresh();
-    const member = put('k', 'b');
-    const records = [at(0, put('k', 'a')), at(1, { ...member, headers: { tx: asciiBytes('t,0,1') } }, 50)];
+    const strange = { ...put('k', 'b'), headers: { op: asciiBytes('x') } };
+    const records = [at(0, put('k', 'a')), at(1, strange, 50)];
     const { skipped, logTime, applied } = apply(held, records);
-    expect(skipped).toEqual([{ record: records[1], reason: 'atomic-batch' }]);
+    expect(skipped).toEqual([{ record: records[1], reason: 'unknown-operation' }]);
     expect(textIn(held.entries.get('k'))).toBe('a');
     expect(logTime).toBe(startMs + 50);
     expect(applied).toEqual(new Map([['put', 1]]));

@@ -104,7 +104,12 @@ describe('decoding', () => {
     ['unknown-operation', withHeaders({ op: 'D' })],
     ['value-missing', withHeaders({ op: 'c', if: 'absent' }, null)],
     ['value-missing', withHeaders({ op: 's', ver: '1', asof: '2', at: '3', vts: '1' }, null)],
-    ['atomic-batch', withHeaders({ tx: 'id,0,2' })],
+    ['bad-header', withHeaders({ tx: 'id/0' })],
+    ['bad-header', withHeaders({ tx: 'id/2/2' })],
+    ['bad-header', withHeaders({ tx: '/0/2' })],
+    ['bad-header', withHeaders({ tx: 'id/0/2/1' })],
+    ['bad-header', withHeaders({ tx: 'id/x/2' })],
+    ['bad-header', withHeaders({ op: 't', tx: 'id/0/2' })],
     ['key-not-text', { ...put('k', 'v'), key: new Uint8Array([0xff]) }],
     ['key-missing', { ...put('k', 'v'), key: new Uint8Array(0) }],
   ])('%s: %j', (reason, record) => expect(decodeRecord(at(0, record))).toBe(reason));

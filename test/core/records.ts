@@ -11,7 +11,7 @@ import {
   statementRecord,
   type WriteDetails,
 } from '../../src/core/record.ts';
-import type { Entry, LogRecord, Millis, NewRecord, Offset, Partition, WriterMark } from '../../src/ports.ts';
+import type { Answer, Entry, LogRecord, Millis, NewRecord, Offset, Partition, WriterMark } from '../../src/ports.ts';
 
 export const lagMs = 3_600_000;
 /** One partition, so that every key belongs to it. */
@@ -55,11 +55,18 @@ function bare(record: NewRecord, author: Authorship): NewRecord {
 export interface PartitionState {
   readonly entries: Map<string, Entry>;
   readonly writers: Map<string, WriterMark>;
+  readonly answers: Map<string, Answer>;
+  readonly doubtful: Set<string>;
+  /** A jump in offsets is unresolved. */
+  inDoubt: boolean;
   logTime: Millis;
   count: number;
 }
 
-export const fresh = (): PartitionState => ({ entries: new Map(), writers: new Map(), logTime: 0 as Millis, count: 0 });
+export const fresh = (): PartitionState => ({
+  ...{ entries: new Map(), writers: new Map(), answers: new Map(), doubtful: new Set() },
+  ...{ inDoubt: false, logTime: 0 as Millis, count: 0 },
+});
 
 /** Applies a run of the log to a state, as the apply loop does. */
 export function apply(held: PartitionState, records: readonly LogRecord[], by: Rules = rules): Step {
@@ -69,12 +76,19 @@ export function apply(held: PartitionState, records: readonly LogRecord[], by: R
     const entry = held.entries.get(key);
     if (entry !== undefined) current.set(key, entry);
   }
-  const result = step(records, run, current, held.writers, held.logTime, by);
+  const { writers: marks, answers, logTime, inDoubt } = held;
+  const state = { current, marks, answers, doubtful: (key: string) => held.doubtful.has(key), inDoubt, logTime };
+  const result = step(records, run, state, by);
   for (const [key, entry] of result.entries) {
     if (entry === undefined) held.entries.delete(key);
     else held.entries.set(key, entry);
   }
   for (const [writer, mark] of result.writers) held.writers.set(writer, mark);
+  for (const [id, answer] of result.answers) held.answers.set(id, answer);
+  for (const key of result.entries.keys()) {
+    if (result.doubtful.has(key)) held.doubtful.add(key);
+    else held.doubtful.delete(key);
+  }
   held.logTime = result.logTime;
   held.count += result.added;
   return result;

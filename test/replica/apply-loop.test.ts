@@ -23,6 +23,7 @@ import { settle, TestClock } from './test-clock.ts';
 const p0 = 0 as Partition;
 const identity: LogIdentity = {
   ...{ kind: 'memory', clusterId: 'c', topic: 't', partitions: 1, compactionLagMs: lagMs, deleteRetentionMs: lagMs, logAppendTime: true },
+  togetherBytes: 1_000_000,
 };
 const nothing = (): void => undefined;
 const quiet: Meter = { applied: nothing, skipped: nothing, appended: nothing, applyDelay: nothing, read: nothing, rebuilt: nothing };
@@ -49,9 +50,12 @@ class SlowStore {
       lacks: (key) => inner.lacks(key),
       get: (key) => inner.get(key),
       load: (keys) => this.loading.then(() => inner.load(keys)),
+      scan: (range) => inner.scan(range),
       identify: (given) => inner.identify(given),
       writers: (partition) => inner.writers(partition),
+      answers: (partition) => inner.answers(partition),
       unsettled: () => inner.unsettled(),
+      doubtful: () => inner.doubtful(),
       verify: () => inner.verify(),
       close: () => inner.close(),
       write: (batch) => {
@@ -82,6 +86,7 @@ async function begin() {
   const failed: unknown[] = [];
   const loop = await ApplyLoop.begin(slow.store, identity, new TestClock(), quiet, {
     began: () => undefined,
+    inDoubt: () => false,
     applied: (told) => applied.push(told),
     skipped: () => undefined,
     failed: (error) => failed.push(error),

@@ -1,6 +1,17 @@
 /** A store on a memory disk that fails when it is told to, as LevelDB does: after a failed write it stays dead until it is opened again. */
 import { BitacoraError, type ErrorCode } from '../../src/core/errors.ts';
-import type { Checkpoint, Entry, Partition, Store, StoreBatch, StoreIdentity, WriterMark } from '../../src/ports.ts';
+import type {
+  Answer,
+  Checkpoint,
+  Entry,
+  Partition,
+  Scan,
+  ScanRange,
+  Store,
+  StoreBatch,
+  StoreIdentity,
+  WriterMark,
+} from '../../src/ports.ts';
 
 /** What fails next; cleared when it has. */
 export interface Faults {
@@ -51,6 +62,13 @@ export class FaultyStore implements Store {
     return this.#store.load(keys);
   }
 
+  async scan(range: ScanRange): Promise<Scan> {
+    const code = this.#faults.read;
+    this.#faults.read = undefined;
+    if (code !== undefined) throw new BitacoraError(code, 'told to fail');
+    return this.#store.scan(range);
+  }
+
   async write(batch: StoreBatch): Promise<void> {
     const code = this.#faults.write;
     this.#faults.write = undefined;
@@ -67,6 +85,14 @@ export class FaultyStore implements Store {
 
   writers(partition: Partition): Promise<ReadonlyMap<string, WriterMark>> {
     return this.#store.writers(partition);
+  }
+
+  answers(partition: Partition): Promise<ReadonlyMap<string, Answer>> {
+    return this.#store.answers(partition);
+  }
+
+  doubtful(): Promise<readonly string[]> {
+    return this.#store.doubtful();
   }
 
   unsettled(): Promise<readonly string[]> {

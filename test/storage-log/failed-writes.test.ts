@@ -59,3 +59,15 @@ test('a log that is closed while its disk is dead closes, in bounded time', asyn
   expect(log.state).toBe('closed');
   expect(await failure(log.append(p(0), newRecord('k', 'lost')))).toBe('closed');
 });
+
+test.each(['before', 'after'] as const)('records together whose write failed are all there or none: %s', async (when) => {
+  const { disk, log } = await stage();
+  disk.failing = when;
+  const work = log.appendTogether(p(0), [newRecord('k', 'a'), newRecord('l', 'b'), newRecord('m', 'c')]);
+  const code = failure(work);
+  await expect.poll(() => log.state).toBe('disconnected');
+  disk.failing = 'no';
+  expect(await code).toBe(when === 'before' ? 'log-unavailable' : undefined);
+  if (when === 'after') expect(await work).toEqual({ partition: 0, offset: 1 });
+  expect((await readAll(log, 10_000)).values(0)).toEqual(when === 'before' ? ['first'] : ['first', 'a', 'b', 'c']);
+});

@@ -24,7 +24,7 @@ function openWriter(send: Send) {
     };
     return { kafka: { producer: () => producer }, cut: () => undefined } as unknown as Client;
   };
-  const limits = { batchBytes: 10_000, batchRecords: 100, queueRecords: 100, queueBytes: 100_000, giveUpMs: 60_000 };
+  const limits = { batchBytes: 10_000, batchRecords: 100, togetherBytes: 20_000, queueRecords: 100, queueBytes: 100_000, giveUpMs: 60_000 };
   const outcome = () => undefined;
   const writer = new PartitionWriter({ topic: 't', partition: 0 as Partition, limits, logger: silentLogger, newClient, outcome });
   return { writer, counts };
@@ -46,8 +46,8 @@ test('a lost answer that hides behind a failed question for metadata stays unkno
     if (down) throw brokerSays('LEADER_NOT_AVAILABLE');
     return sent.length === 0 ? 0 : values[0] === 'a' ? 0 : 1;
   });
-  const a = outcomeOf(writer.append(newRecord('k', 'a'), AbortSignal.timeout(200)));
-  const b = outcomeOf(writer.append(newRecord('k', 'b'), AbortSignal.timeout(10_000)));
+  const a = outcomeOf(writer.append([newRecord('k', 'a')], AbortSignal.timeout(200)));
+  const b = outcomeOf(writer.append([newRecord('k', 'b')], AbortSignal.timeout(10_000)));
   expect(await a).toBe('unknown-outcome');
   down = false;
   expect(await b).toBe(1);
@@ -67,8 +67,8 @@ test.each(['TOPIC_AUTHORIZATION_FAILED', 'MESSAGE_TOO_LARGE', 'OUT_OF_ORDER_SEQU
       if (attempt === 2) throw brokerSays(type);
       return 7;
     });
-    expect(await outcomeOf(writer.append(newRecord('k', 'a')))).toBe('unknown-outcome');
-    expect(await outcomeOf(writer.append(newRecord('k', 'b')))).toBe(7);
+    expect(await outcomeOf(writer.append([newRecord('k', 'a')]))).toBe('unknown-outcome');
+    expect(await outcomeOf(writer.append([newRecord('k', 'b')]))).toBe(7);
     expect(counts.clients).toBe(2);
     await writer.close(100);
   },
@@ -83,7 +83,7 @@ test('one bad record does not harm the others, and their order stays', async () 
     return stored.length - values.length;
   });
   const values = ['a', 'b', 'c', 'bad', 'd', 'e', 'f', 'g', 'h'];
-  const outcomes = await Promise.all(values.map((value) => outcomeOf(writer.append(newRecord('k', value)))));
+  const outcomes = await Promise.all(values.map((value) => outcomeOf(writer.append([newRecord('k', value)]))));
   expect(outcomes).toEqual([0, 1, 2, 'log-unavailable', 3, 4, 5, 6, 7]);
   expect(stored).toEqual(values.filter((value) => value !== 'bad'));
   await writer.close(100);
@@ -96,11 +96,60 @@ test.each(['deadline', 'close'])('everyone of a batch that is being refused has 
     throw brokerSays('NOT_ENOUGH_REPLICAS');
   });
   const stop = new AbortController();
-  const outcomes = Array.from({ length: 8 }, (_, i) => outcomeOf(writer.append(newRecord('k', `${i}`), stop.signal)));
+  const outcomes = Array.from({ length: 8 }, (_, i) => outcomeOf(writer.append([newRecord('k', `${i}`)], stop.signal)));
   await new Promise((resolve) => setTimeout(resolve, 100));
   if (end === 'deadline') stop.abort();
   else await writer.close(100);
   const codes = await Promise.all(outcomes);
   expect(codes.every((code) => code === 'log-unavailable' || code === 'closed' || code === 'unknown-outcome')).toBe(true);
+  await writer.close(100);
+});
+
+const together = (values: readonly string[]) => values.map((value) => newRecord('k', value));
+
+test('records together are never divided: neither by what shares a batch with them, nor when the broker refuses it', async () => {
+  const sent: string[][] = [];
+  const { writer } = openWriter(async (values, produced) => {
+    produced();
+    if (values.includes('bad')) throw brokerSays('INVALID_RECORD');
+    sent.push([...values]);
+    return sent.flat().length - values.length;
+  });
+  const appends = [['a'], ['b'], ['c', 'd', 'e'], ['f', 'bad', 'g'], ['h'], ['i', 'j']];
+  const outcomes = await Promise.all(appends.map((values) => outcomeOf(writer.append(together(values)))));
+  expect(outcomes).toEqual([0, 1, 2, 'log-unavailable', 5, 6]);
+  expect(sent.flat()).toEqual(['a', 'b', 'c', 'd', 'e', 'h', 'i', 'j']);
+  expect(sent.filter((batch) => batch.includes('c'))).toEqual([expect.arrayContaining(['c', 'd', 'e'])]);
+  await writer.close(100);
+});
+
+test('records together that only the broker finds too large are an invalid batch', async () => {
+  const { writer } = openWriter(async (values, produced) => {
+    produced();
+    if (values.length > 3) throw brokerSays('MESSAGE_TOO_LARGE');
+    return 0;
+  });
+  expect(await outcomeOf(writer.append(together(['a', 'b', 'c', 'd'])))).toBe('batch-invalid');
+  expect(await outcomeOf(writer.append(together(['a', 'b', 'c'])))).toBe(0);
+  await writer.close(100);
+});
+
+test('records together are withdrawn when none was sent, and unknown when the request has left', async () => {
+  const sent: string[][] = [];
+  let way: 'unsent' | 'lost' | 'answered' = 'unsent';
+  const { writer } = openWriter(async (values, produced) => {
+    if (way === 'unsent') throw new Error('no connection');
+    produced();
+    sent.push([...values]);
+    if (way === 'lost') throw new Error('the connection was lost');
+    return 0;
+  });
+  expect(await outcomeOf(writer.append(together(['a', 'b']), AbortSignal.timeout(100)))).toBe('log-unavailable');
+  way = 'lost';
+  expect(await outcomeOf(writer.append(together(['c', 'd']), AbortSignal.timeout(100)))).toBe('unknown-outcome');
+  way = 'answered';
+  await expect.poll(() => writer.append(together(['e', 'f'])).then(() => sent.at(-1))).toEqual(['e', 'f']);
+  // Repeated as it was, until it was answered.
+  expect(sent.slice(0, -1).every((values) => values.join() === 'c,d')).toBe(true);
   await writer.close(100);
 });

@@ -51,14 +51,17 @@ class HeldStore {
   }
 }
 
-function bound(inner: Store): Pick<Store, 'peek' | 'lacks' | 'load' | 'identify' | 'writers' | 'unsettled' | 'verify' | 'close'> {
+function bound(inner: Store): Omit<Store, 'identity' | 'checkpoints' | 'sizeBytes' | 'get' | 'write'> {
   return {
     peek: (key) => inner.peek(key),
     lacks: (key) => inner.lacks(key),
     load: (keys) => inner.load(keys),
+    scan: (range) => inner.scan(range),
     identify: (identity) => inner.identify(identity),
     writers: (partition) => inner.writers(partition),
+    answers: (partition) => inner.answers(partition),
     unsettled: () => inner.unsettled(),
+    doubtful: () => inner.doubtful(),
     verify: (signal) => inner.verify(signal),
     close: () => inner.close(),
   };

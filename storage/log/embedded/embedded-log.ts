@@ -112,7 +112,8 @@ export class EmbeddedLog implements Log {
     const { clock, logger, compactionLagMs, deleteRetentionMs } = options;
     const { clusterId, topic, partitions } = stored;
     const limits = { ...defaultEmbeddedLimits, ...options.limits };
-    this.identity = { kind: 'embedded', clusterId, topic, partitions, compactionLagMs, deleteRetentionMs, logAppendTime: true };
+    const settings = { compactionLagMs, deleteRetentionMs, logAppendTime: true, togetherBytes: limits.maxCommitBytes };
+    this.identity = { kind: 'embedded', clusterId, topic, partitions, ...settings };
     this.#limits = limits;
     this.#clock = clock;
     this.#ends = ends;
@@ -145,12 +146,18 @@ export class EmbeddedLog implements Log {
     return this.#committer.commits;
   }
 
-  async append(partition: Partition, record: NewRecord, signal?: AbortSignal): Promise<Position> {
+  append(partition: Partition, record: NewRecord, signal?: AbortSignal): Promise<Position> {
+    return this.appendTogether(partition, [record], signal);
+  }
+
+  async appendTogether(partition: Partition, records: readonly NewRecord[], signal?: AbortSignal): Promise<Position> {
     if (!(partition >= 0 && partition < this.identity.partitions))
       throw new BitacoraError('internal', `there is no partition ${partition}`);
-    const refusal = refuseRecord(record);
-    if (refusal !== undefined) throw refusal;
-    return this.#queue.push(partition, record, signal);
+    for (const record of records) {
+      const refusal = refuseRecord(record);
+      if (refusal !== undefined) throw refusal;
+    }
+    return this.#queue.push(partition, records, signal);
   }
 
   async subscribe(options: SubscribeOptions, subscriber: Subscriber): Promise<Subscription> {

@@ -16,6 +16,7 @@ import type {
   Subscriber,
   Subscription,
 } from '../../../src/ports.ts';
+import { largestBatchBytes, recordOverhead } from './batch-size.ts';
 import { type Admin, atMost, type Client, isRequestTimeout, type KafkaConnection, kafkaClient, messageOf } from './client.ts';
 import { PartitionWriter, type WriterLimits } from './partition-writer.ts';
 import { Reader } from './reader.ts';
@@ -35,8 +36,6 @@ const closeMs = 1_500;
 /** An end below what was read is believed when it is told this often, a second apart: a new leader may tell an old one for a moment. */
 const verdicts = 3;
 const askMs = 5_000;
-/** Headers and key beside a value of the largest size. */
-const recordOverhead = 8 * 1024;
 
 /**
  * Connects, looks at the topic (making it if need be), and gives the log.
@@ -84,6 +83,7 @@ class KafkaLog implements Log {
     const limits = {
       batchBytes: options.recordBytes + recordOverhead,
       batchRecords: 2_000,
+      togetherBytes: identity.togetherBytes,
       queueRecords: 10_000,
       queueBytes: 32 * 1024 * 1024,
       giveUpMs: Math.max(30_000, identity.compactionLagMs / 4),
@@ -107,9 +107,13 @@ class KafkaLog implements Log {
   }
 
   append(partition: Partition, record: NewRecord, signal?: AbortSignal): Promise<Position> {
+    return this.appendTogether(partition, [record], signal);
+  }
+
+  appendTogether(partition: Partition, records: readonly NewRecord[], signal?: AbortSignal): Promise<Position> {
     const writer = this.#writers[partition];
     if (this.#closing !== undefined || writer === undefined) return Promise.reject(new BitacoraError('closed', 'the log is closed'));
-    return writer.append(record, signal);
+    return writer.append(records, signal);
   }
 
   async subscribe(options: SubscribeOptions, subscriber: Subscriber): Promise<Subscription> {
@@ -124,7 +128,7 @@ class KafkaLog implements Log {
       {
         topic: this.identity.topic,
         partitions: this.identity.partitions,
-        largestBatchBytes: Math.max(1_048_588, this.#options.recordBytes + recordOverhead),
+        largestBatchBytes: largestBatchBytes(this.#options.recordBytes),
         newGroupId: () => this.#newGroupId(),
         newClient: () => kafkaClient(this.#options.connection, this.#options.logger, 2),
         ends: async () => (await this.bounds()).map((bounds) => bounds.next),

@@ -7,25 +7,32 @@
  * producer that could not get an answer in `giveUpMs` is thrown away with the batch, whose outcome stays unknown.
  *
  * A batch is `sent` once a produce request has been handed to a socket. Before that, its records are certainly not in the log and can be
- * withdrawn one by one; afterwards they cannot, and a caller who stops waiting is told `unknown-outcome`.
+ * withdrawn append by append; afterwards they cannot, and a caller who stops waiting is told `unknown-outcome`.
+ *
+ * An append is of one record or of several together. These are never divided: a batch takes the whole append or leaves it to the next, and
+ * kafkajs makes one RecordBatch of what one partition gets in one send, which the broker keeps whole or not at all.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BitacoraError } from '../../../src/core/errors.ts';
 import type { Logger, NewRecord, Offset, Partition, Position } from '../../../src/ports.ts';
+import { refuseTogether } from '../together-shared.ts';
 import { atMost, type Client, isRequestTimeout, messageOf, type Producer, protocolError, type SocketWatch } from './client.ts';
 
 export interface WriterLimits {
-  /** Bytes of one produce request; must stay below the topic's `max.message.bytes`. */
+  /** Bytes of a record, and of the appends that share a produce request; must stay below the topic's `max.message.bytes`. */
   readonly batchBytes: number;
   readonly batchRecords: number;
+  /** As `LogIdentity.togetherBytes`. A single append of so many goes alone, beyond the two limits before. */
+  readonly togetherBytes: number;
   /** Records that may wait for their turn, per partition. */
   readonly queueRecords: number;
   readonly queueBytes: number;
   readonly giveUpMs: number;
 }
 
+/** One append. */
 interface Pending {
-  readonly record: NewRecord;
+  readonly records: readonly NewRecord[];
   readonly bytes: number;
   readonly resolve: (position: Position) => void;
   readonly reject: (error: BitacoraError) => void;
@@ -76,6 +83,7 @@ export class PartitionWriter {
   readonly #stop = new AbortController();
   #producer: { readonly client: Client; readonly producer: Producer } | undefined;
   #queue: Pending[] = [];
+  #queuedRecords = 0;
   #queuedBytes = 0;
   /** Records of the next batch at most: fewer after a refusal, twice as many after each success. */
   #mostRecords: number;
@@ -100,26 +108,44 @@ export class PartitionWriter {
     this.#outcome = options.outcome;
   }
 
-  append(record: NewRecord, signal?: AbortSignal): Promise<Position> {
-    const bytes = sizeOf(record);
-    if (this.#stop.signal.aborted) return Promise.reject(new BitacoraError('closed', 'the log is closed'));
-    if (bytes > this.#limits.batchBytes) {
-      const detail = `the record has ${bytes} bytes with its headers, the log takes ${this.#limits.batchBytes}`;
-      return Promise.reject(new BitacoraError('value-too-large', detail));
-    }
-    if (this.#queue.length >= this.#limits.queueRecords || this.#queuedBytes + bytes > this.#limits.queueBytes) {
-      return Promise.reject(new BitacoraError('overloaded', 'too many writes wait for the log'));
-    }
+  /** See `Log.append` for one record and `Log.appendTogether` for several. */
+  append(records: readonly NewRecord[], signal?: AbortSignal): Promise<Position> {
+    const sizes = records.map(sizeOf);
+    const refusal = this.#refusal(records, sizes);
+    if (refusal !== undefined) return Promise.reject(refusal);
     if (signal?.aborted) return Promise.reject(notSent());
+    const bytes = sum(sizes);
     return new Promise((resolve, reject) => {
       const onAbort = () => this.#leave(pending);
       signal?.addEventListener('abort', onAbort, { once: true });
       const unwatch = () => signal?.removeEventListener('abort', onAbort);
-      const pending: Pending = { record, bytes, resolve, reject, unwatch, gone: false, leaving: false };
+      const pending: Pending = { records, bytes, resolve, reject, unwatch, gone: false, leaving: false };
       this.#queue.push(pending);
-      this.#queuedBytes += bytes;
+      this.#count([pending], 1);
       this.#running ??= this.#run();
     });
+  }
+
+  #refusal(records: readonly NewRecord[], sizes: readonly number[]): BitacoraError | undefined {
+    const { batchBytes, togetherBytes, queueRecords, queueBytes } = this.#limits;
+    if (this.#stop.signal.aborted) return new BitacoraError('closed', 'the log is closed');
+    const tooLarge = sizes.find((size) => size > batchBytes);
+    if (tooLarge !== undefined) {
+      return new BitacoraError('value-too-large', `the record has ${tooLarge} bytes with its headers, the log takes ${batchBytes}`);
+    }
+    const refusal = refuseTogether(records, togetherBytes);
+    if (refusal !== undefined) return refusal;
+    if (this.#queuedRecords + records.length > queueRecords || this.#queuedBytes + sum(sizes) > queueBytes)
+      return new BitacoraError('overloaded', 'too many writes wait for the log');
+    return undefined;
+  }
+
+  /** Counts what joins the queue (1) or leaves it (-1). */
+  #count(appends: readonly Pending[], sign: 1 | -1): void {
+    for (const { records, bytes } of appends) {
+      this.#queuedRecords += sign * records.length;
+      this.#queuedBytes += sign * bytes;
+    }
   }
 
   /** Ends the wait of everyone; bounded. */
@@ -129,8 +155,8 @@ export class PartitionWriter {
       if (this.#running !== undefined) await atMost(limitMs, this.#running);
       this.#stop.abort();
     }
+    this.#count(this.#queue, -1);
     for (const pending of this.#queue.splice(0)) settle(pending, new BitacoraError('closed', 'the log is closed'));
-    this.#queuedBytes = 0;
     const batch = this.#batch;
     // An attempt under way may still send, until its producer is cut.
     const certain = batch === undefined || (!batch.sent && !batch.trying);
@@ -149,7 +175,7 @@ export class PartitionWriter {
     const index = this.#queue.indexOf(pending);
     if (index < 0) return;
     this.#queue.splice(index, 1);
-    this.#queuedBytes -= pending.bytes;
+    this.#count([pending], -1);
     settle(pending, notSent());
   }
 
@@ -170,14 +196,17 @@ export class PartitionWriter {
 
   #take(): Pending[] {
     let bytes = 0;
-    let count = 0;
+    let records = 0;
+    let appends = 0;
     for (const pending of this.#queue) {
-      if (count > 0 && (bytes + pending.bytes > this.#limits.batchBytes || count >= this.#mostRecords)) break;
       bytes += pending.bytes;
-      count++;
+      records += pending.records.length;
+      if (appends > 0 && (bytes > this.#limits.batchBytes || records > this.#mostRecords)) break;
+      appends++;
     }
-    this.#queuedBytes -= bytes;
-    return this.#queue.splice(0, count);
+    const taken = this.#queue.splice(0, appends);
+    this.#count(taken, -1);
+    return taken;
   }
 
   /** Returns when the fate of the batch is known, or given up. */
@@ -192,9 +221,11 @@ export class PartitionWriter {
         const base = await this.#attempt(batch);
         this.#outcome(true);
         this.#mostRecords = Math.min(this.#limits.batchRecords, this.#mostRecords * 2);
-        batch.pending.forEach((pending, i) => {
-          settle(pending, { partition: this.#partition, offset: (base + i) as Offset });
-        });
+        let next = base;
+        for (const pending of batch.pending) {
+          settle(pending, { partition: this.#partition, offset: next as Offset });
+          next += pending.records.length;
+        }
         return;
       } catch (error) {
         batch.trying = false;
@@ -218,7 +249,7 @@ export class PartitionWriter {
         topic: this.#topic,
         acks: -1,
         timeout: 4_000,
-        messages: batch.pending.map(({ record }) => ({
+        messages: recordsOf(batch).map((record) => ({
           partition: this.#partition,
           key: buffer(record.key),
           value: record.value && buffer(record.value),
@@ -249,7 +280,7 @@ export class PartitionWriter {
     const fields = {
       event: 'log.append.retry',
       partition: this.#partition,
-      records: batch.pending.length,
+      records: recordsOf(batch).length,
       sent: batch.sent,
       error: messageOf(error),
     };
@@ -277,18 +308,26 @@ export class PartitionWriter {
 
   /**
    * One bad record fails its whole batch, of which nothing was kept. It goes back to the head of the queue and comes in halves, until the
-   * bad record stands alone.
+   * append with the bad record stands alone.
    */
   #refused(batch: Batch, type: string): void {
     if (batch.pending.length > 1) {
-      this.#mostRecords = Math.floor(batch.pending.length / 2);
-      for (const pending of batch.pending) this.#queuedBytes += pending.bytes;
+      this.#mostRecords = Math.floor(recordsOf(batch).length / 2);
+      this.#count(batch.pending, 1);
       this.#queue.unshift(...batch.pending);
       batch.pending = [];
       return;
     }
-    const code = type === 'MESSAGE_TOO_LARGE' || type === 'RECORD_LIST_TOO_LARGE' ? 'value-too-large' : 'log-unavailable';
-    for (const pending of batch.pending) settle(pending, new BitacoraError(code, `the broker refuses the record: ${type}`));
+    for (const pending of batch.pending) settle(pending, this.#refusedAlone(pending, type));
+  }
+
+  #refusedAlone({ records, bytes }: Pending, type: string): BitacoraError {
+    if (type !== 'MESSAGE_TOO_LARGE' && type !== 'RECORD_LIST_TOO_LARGE')
+      return new BitacoraError('log-unavailable', `the broker refuses the record: ${type}`);
+    if (records.length === 1) return new BitacoraError('value-too-large', `the broker refuses the record: ${type}`);
+    // Within the limit that was derived from the topic: it has been lowered since, or there are more headers than was left room for.
+    const detail = `the broker refuses ${records.length} records of ${bytes} bytes together, though at most ${this.#limits.togetherBytes}: ${type}`;
+    return new BitacoraError('batch-invalid', detail);
   }
 
   async #ensureProducer(): Promise<{ client: Client; producer: Producer }> {
@@ -328,6 +367,10 @@ export class PartitionWriter {
     held.client.cut();
   }
 }
+
+const recordsOf = (batch: Batch): readonly NewRecord[] => batch.pending.flatMap(({ records }) => records);
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, each) => total + each, 0);
 
 function settle(pending: Pending, outcome: Position | BitacoraError): void {
   if (pending.gone) return;

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BitacoraError } from '../../../src/core/errors.ts';
 import type { Logger, LogIdentity } from '../../../src/ports.ts';
+import { defaultMaxMessageBytes, togetherBytes } from './batch-size.ts';
 import { type Admin, protocolError } from './client.ts';
 
 export interface TopicOptions {
@@ -48,6 +49,7 @@ export async function prepareTopic(admin: Admin, options: TopicOptions, logger: 
     compactionLagMs: Number(configs.get('min.compaction.lag.ms') ?? 0),
     deleteRetentionMs: Number(configs.get('delete.retention.ms') ?? 86_400_000),
     logAppendTime: configs.get('message.timestamp.type') === 'LogAppendTime',
+    togetherBytes: togetherBytes(Number(configs.get('max.message.bytes') ?? defaultMaxMessageBytes), options.recordBytes),
   };
 }
 
@@ -120,7 +122,7 @@ function topicConfig(options: TopicOptions, replication: number): Record<string,
     'min.insync.replicas': String(Math.max(1, replication - 1)),
     'min.compaction.lag.ms': String(options.compactionLagMs),
     'delete.retention.ms': String(options.deleteRetentionMs),
-    'max.message.bytes': String(Math.max(1_048_588, options.recordBytes + 4_096)),
+    'max.message.bytes': String(Math.max(defaultMaxMessageBytes, options.recordBytes + 4_096)),
     'compression.type': 'uncompressed',
   };
 }

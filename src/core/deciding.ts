@@ -1,0 +1,253 @@
+/**
+ * What is decided in log order about the records of one run that are more than a plain put or delete: conditions, repetitions, atomic
+ * batches, statements, tombstones; and what of it this node is in doubt about. Pure, as the machine whose loop drives it.
+ *
+ * Doubt: behind a jump in offsets, what leaves a key unsettled may follow records that compaction has hidden, so what is decided then may
+ * not be what others decided. The key stays doubtful until a statement or a plain write settles it.
+ */
+import type { Answer, Entry, LogRecord, Millis, Offset } from '../ports.ts';
+import { genesisKey } from './keys.ts';
+import { LoggedPut } from './logged-put.ts';
+import { never } from './position.ts';
+import type { Condition, Decoded } from './record.ts';
+
+/** What became of a record whose writer waits to hear of it. */
+export interface Decision {
+  /** The record's `by`. */
+  readonly by: string;
+  /** `offset` is the version written: of an earlier record when this one repeats it. */
+  readonly answer: Answer;
+}
+
+/** The state before a run, and how to judge it. */
+export interface Basis {
+  readonly current: ReadonlyMap<string, Entry>;
+  /** Of the run's partition, by `answerKey`. */
+  readonly answers: ReadonlyMap<string, Answer>;
+  /** A key is doubtful before the run. */
+  readonly doubtful: (key: string) => boolean;
+  /** The run stands behind a jump in offsets that is not resolved. */
+  readonly inDoubt: boolean;
+  readonly compactionLagMs: number;
+}
+
+/** An understood record, and whether its writer has written it before. */
+interface Proposal {
+  readonly record: LogRecord;
+  readonly decoded: Decoded;
+  readonly duplicate: boolean;
+}
+
+/** True when the entry is there to be read at `now`: neither deleted nor past its deadline. */
+export function isLive(entry: Entry, now: Millis): boolean {
+  return !entry.deleted && (entry.expires === 0 || entry.expires > now);
+}
+
+/** Under which an answer is kept: an idempotency key counts for one key. */
+export function answerKey(idempotencyKey: string, key: string): string {
+  return `${idempotencyKey}\0${key}`;
+}
+
+export class Deciding {
+  /** New state by key; undefined: swept. */
+  readonly entries = new Map<string, Entry | undefined>();
+  readonly answers = new Map<string, Answer>();
+  readonly decisions: Decision[] = [];
+  readonly #basis: Basis;
+  /** Keys touched that have become doubtful, or ceased to be. */
+  readonly #doubt = new Map<string, boolean>();
+  /** Members of an atomic batch whose last has not come yet. */
+  #members: Proposal[] = [];
+
+  constructor(basis: Basis) {
+    this.#basis = basis;
+  }
+
+  /** Of the keys touched, those that are doubtful now. */
+  get doubtful(): ReadonlySet<string> {
+    const keys = new Set<string>();
+    for (const [key, doubtful] of this.#doubt) if (doubtful) keys.add(key);
+    return keys;
+  }
+
+  /** A plain write is what it is, whatever was there before: most of the work of a restore is here. */
+  write(record: LogRecord, decoded: Decoded): void {
+    if (this.#members.length > 0) this.interrupted();
+    this.#set(decoded.key, decoded instanceof LoggedPut ? decoded : written(record, decoded, true));
+  }
+
+  /** Decides about a record, or about its atomic batch with the last member. */
+  decide(record: LogRecord, decoded: Decoded, duplicate: boolean): void {
+    const proposal = { record, decoded, duplicate };
+    if (!this.#continues(proposal)) this.interrupted();
+    if (decoded.batch === undefined) {
+      this.#decideOne(proposal);
+      return;
+    }
+    this.#members.push(proposal);
+    if (this.#members.length === decoded.batch.count) this.#decideTogether(this.#members.splice(0));
+    else if (decoded.batch.index !== this.#members.length - 1) this.interrupted();
+  }
+
+  /** Something else follows: of the members held back some are missing, and what the batch came to cannot be told. */
+  interrupted(): void {
+    for (const { record, decoded } of this.#members.splice(0)) {
+      this.#set(decoded.key, ignored(record, this.#held(decoded.key)), true);
+      this.#tell(decoded, { ...answerTo(record, decoded), outcome: 'doubtful', current: never });
+    }
+  }
+
+  #continues({ record, decoded }: Proposal): boolean {
+    const last = this.#members.at(-1);
+    if (last === undefined) return true;
+    const { batch } = decoded;
+    return batch !== undefined && batch.id === last.decoded.batch?.id && record.offset === last.record.offset + 1;
+  }
+
+  #decideOne(proposal: Proposal): void {
+    const { record, decoded, duplicate } = proposal;
+    const { key } = decoded;
+    const held = this.#held(key);
+    if (decoded.operation === 'statement') {
+      this.#set(key, stated(record, decoded, held, this.#basis.compactionLagMs));
+      return;
+    }
+    if (decoded.operation === 'tombstone') {
+      if (held === undefined || !isLive(held, record.time)) this.#set(key, undefined);
+      else this.#set(key, ignored(record, held));
+      return;
+    }
+    const repeated = duplicate ? undefined : this.#answered(record, decoded);
+    const conditional = decoded.condition !== undefined;
+    // Nobody may give the topic another identity: it is stated again, or compaction would leave only this record.
+    const refused = duplicate || repeated !== undefined || (key === genesisKey && !conditional);
+    const holds = !refused && met(decoded.condition, held, record.time);
+    this.#set(key, holds ? written(record, decoded, !conditional) : ignored(record, held));
+    if (duplicate) return;
+    const answer = repeated ?? this.#answer(record, decoded, holds, held, conditional && this.#isDoubtful(key));
+    this.#tell(decoded, answer);
+  }
+
+  /** All conditions against the state before the first, then all or none. */
+  #decideTogether(members: readonly Proposal[]): void {
+    const before = members.map(({ decoded }) => this.#held(decoded.key));
+    const holds = members.every(({ record, decoded, duplicate }, i) => !duplicate && met(decoded.condition, before[i], record.time));
+    const doubtful = this.#basis.inDoubt || members.some(({ decoded }) => this.#isDoubtful(decoded.key));
+    for (const { record, decoded } of members) {
+      this.#set(decoded.key, holds ? written(record, decoded, false) : ignored(record, this.#held(decoded.key)), doubtful);
+    }
+    for (const [i, { record, decoded, duplicate }] of members.entries()) {
+      if (!duplicate) this.#tell(decoded, this.#answer(record, decoded, holds, before[i], doubtful));
+    }
+  }
+
+  /** What the same request came to before, lately enough. */
+  #answered(record: LogRecord, { idempotencyKey, key }: Decoded): Answer | undefined {
+    if (idempotencyKey === '') return undefined;
+    const id = answerKey(idempotencyKey, key);
+    const answer = this.answers.get(id) ?? this.#basis.answers.get(id);
+    return answer !== undefined && record.time - answer.time <= this.#basis.compactionLagMs / 2 ? answer : undefined;
+  }
+
+  #answer(record: LogRecord, decoded: Decoded, holds: boolean, held: Entry | undefined, doubtful: boolean): Answer {
+    const current = !holds && held !== undefined && isLive(held, record.time) ? held.version : never;
+    return { ...answerTo(record, decoded), outcome: doubtful ? 'doubtful' : holds ? 'written' : 'refused', current };
+  }
+
+  #tell(decoded: Decoded, answer: Answer): void {
+    if (decoded.by !== '') this.decisions.push({ by: decoded.by, answer });
+    if (decoded.idempotencyKey === '' || decoded.batch !== undefined) return;
+    this.answers.set(answerKey(decoded.idempotencyKey, decoded.key), answer);
+  }
+
+  #held(key: string): Entry | undefined {
+    return this.entries.has(key) ? this.entries.get(key) : this.#basis.current.get(key);
+  }
+
+  #isDoubtful(key: string): boolean {
+    return this.#doubt.get(key) ?? this.#basis.doubtful(key);
+  }
+
+  #set(key: string, entry: Entry | undefined, doubtful = this.#basis.inDoubt): void {
+    this.entries.set(key, entry);
+    const was = this.#isDoubtful(key);
+    const is = entry !== undefined && !entry.settled && (was || doubtful);
+    if (is || was) this.#doubt.set(key, is);
+  }
+}
+
+function answerTo(record: LogRecord, decoded: Decoded): Pick<Answer, 'offset' | 'time' | 'id'> {
+  return { offset: record.offset, time: record.time, id: decoded.id };
+}
+
+function written(record: LogRecord, decoded: Decoded, settled: boolean): Entry {
+  const deleted = decoded.operation === 'delete' || decoded.operation === 'conditional-delete';
+  return {
+    version: record.offset,
+    newest: record.offset,
+    settled,
+    deleted,
+    value: deleted || record.value === null ? nothing : record.value,
+    time: record.time,
+    expires: deleted ? (0 as Millis) : decoded.expires,
+    id: decoded.id,
+    by: decoded.by,
+    contentType: deleted ? '' : decoded.contentType,
+  };
+}
+
+/** The record changes nothing, but it is now the newest of its key, so the value must be stated again. */
+function ignored(record: LogRecord, held: Entry | undefined): Entry {
+  return unsettled(held ?? absent, record.offset);
+}
+
+/** Field by field: a put of the same batch (logged-put.ts) cannot be copied otherwise. */
+function unsettled(held: Entry, newest: Offset): Entry {
+  const { version, deleted, value, time, expires, id, by, contentType } = held;
+  return { version, newest, settled: false, deleted, value, time, expires, id, by, contentType };
+}
+
+/** A condition is decided against the state at the record's place, at the record's own log time. */
+export function met(condition: Condition | undefined, held: Entry | undefined, at: Millis): boolean {
+  if (condition === undefined) return true;
+  const live = held !== undefined && isLive(held, at);
+  if (condition === 'absent') return !live;
+  if (condition === 'never') return false;
+  return live && (condition === 'present' || held.version === condition);
+}
+
+function stated(record: LogRecord, decoded: Decoded, held: Entry | undefined, compactionLagMs: number): Entry {
+  const statement = decoded.stated;
+  if (statement === undefined) throw new Error('a statement without its headers was let through by decodeRecord');
+  const late = record.time - statement.at > compactionLagMs / 2;
+  if (late || (held !== undefined && held.version > statement.asof)) return unsettled(held ?? absent, (held ?? absent).newest);
+  const newest = held === undefined ? statement.version : held.newest;
+  return {
+    version: statement.version,
+    newest,
+    settled: statement.asof >= newest,
+    deleted: statement.deleted,
+    value: statement.deleted || record.value === null ? nothing : record.value,
+    time: statement.time,
+    expires: statement.deleted ? (0 as Millis) : decoded.expires,
+    id: statement.id,
+    by: statement.by,
+    contentType: statement.deleted ? '' : decoded.contentType,
+  };
+}
+
+const nothing = new Uint8Array(0);
+
+/** What is held under a key that was never written but has a record: needed to remember that the record waits for a statement. */
+const absent: Entry = {
+  version: never,
+  newest: never as Offset,
+  settled: true,
+  deleted: true,
+  value: nothing,
+  time: 0 as Millis,
+  expires: 0 as Millis,
+  id: '',
+  by: '',
+  contentType: '',
+};

@@ -1,0 +1,183 @@
+/**
+ * The key-value service of one node, as every face calls it: what it is asked, and what it answers. Types only, as in `ports.ts`, from
+ * which they are imported.
+ */
+import type { FoundValue, LogState, Millis, Offset, Position } from './ports.ts';
+
+export type NodeState = 'starting' | 'restoring' | 'ready' | 'stuck' | 'draining' | 'stopped';
+
+/** What a node can say of itself at once. */
+export interface NodeStatus {
+  readonly state: NodeState;
+  /** Why it is in this state, in words, when there is something to say. */
+  readonly reason: string | undefined;
+  /** Reads are whole: caught up once, and not draining. */
+  readonly ready: boolean;
+  /** Writes have a chance now: ready, and the log answers. */
+  readonly writable: boolean;
+  /** 0 to 1, by position. */
+  readonly progress: number;
+  /** Records applied per second, lately. */
+  readonly recordsPerSecond: number;
+  /** Upper bound of the time to ready, by position; undefined: not known. Compaction makes it less. */
+  readonly secondsLeft: number | undefined;
+  /** Applied positions by partition: everything before is applied. */
+  readonly applied: readonly Offset[];
+  /** The log's ends as last asked. */
+  readonly ends: readonly Offset[];
+  /** How long this node has not known itself at the log's end; 0: it is there. */
+  readonly lagMs: number;
+  /** Entries held, markers included. */
+  readonly entries: number;
+  /** Records applied since the process started: what a restart had to read. */
+  readonly recordsApplied: number;
+  readonly genesis: string | undefined;
+  readonly log: LogState;
+}
+
+/** A record that could not be understood, kept for inspection. */
+export interface SkippedRecord {
+  readonly position: Position;
+  readonly key: string;
+  readonly reason: string;
+}
+
+/** Where an answer came from. */
+export type ReadSource = 'local' | 'peer';
+
+/** What a caller has seen of a log, so that no answer may be older; at most one position counts for each partition. */
+export interface Seen {
+  /** Which log: the id of its genesis record. */
+  readonly genesis: string;
+  /** Records that an answer must reflect. */
+  readonly positions: readonly Position[];
+}
+
+/**
+ * How new an answer must be. `local`: what this node has (and has been seen: `ReadOptions.seen`). `latest`: the log's end as the log tells
+ * it when asked. `linearizable`: a barrier written behind every write that was acknowledged before the read began.
+ */
+export type Consistency = 'local' | 'latest' | 'linearizable';
+
+export interface ReadOptions {
+  /** Default `local`. */
+  readonly consistency?: Consistency | undefined;
+  /** Ends the wait. */
+  readonly signal?: AbortSignal | undefined;
+  /** How long the read may wait for what it asks for, ms; default 1,000, at most 60,000. */
+  readonly waitMs?: number | undefined;
+  /** The answer reflects at least this; the read waits for it, bounded. */
+  readonly seen?: Seen | undefined;
+}
+
+/** The answer to a read; `found` undefined: absent, deleted or expired. */
+export interface ReadAnswer {
+  readonly source: ReadSource;
+  readonly found: FoundValue | undefined;
+  /** How far the node that answered (this one, or the peer) had applied the key's partition: everything *before* this offset. */
+  readonly applied: Position;
+}
+
+/** A write that is in the log. */
+export interface Written {
+  /** The record's place: the value's version. */
+  readonly position: Position;
+  readonly id: string;
+}
+
+/** What a conditional write expects under its key: a version, nothing, or anything. */
+export type Expectation = Position | 'absent' | 'present';
+
+export interface WriteOptions {
+  /** Ends the wait; the write may be in the log (`unknown-outcome`) or certainly is not (`log-unavailable`). */
+  readonly signal?: AbortSignal;
+  readonly contentType?: string;
+  /** Deadline; absent: for ever. */
+  readonly expires?: Millis;
+  /** The write has no effect unless this holds at its place in the log. */
+  readonly condition?: Expectation | undefined;
+  /** A later write of the same key with the same text gets the answer of the first: 1 to 200 characters of printable ASCII. */
+  readonly idempotencyKey?: string | undefined;
+}
+
+/** A member of an atomic batch; `value` undefined: a delete. */
+export interface AtomicWrite {
+  readonly key: string;
+  readonly value: Uint8Array | undefined;
+  readonly contentType?: string;
+  readonly expires?: Millis;
+  readonly condition?: Expectation | undefined;
+}
+
+export interface ListOptions extends ReadOptions {
+  /** Empty: all keys. */
+  readonly prefix: string;
+  /**
+   * Where to go on: only keys behind this in byte order, and no prefix that is this or before it. A key among those that a prefix stands
+   * for: that prefix is listed if any of its keys is behind this.
+   */
+  readonly after?: string | undefined;
+  /** Keys with this text after the prefix are not listed; what stands up to it is, once, under `prefixes`. */
+  readonly delimiter?: string | undefined;
+  /** Items and prefixes together, 1 to 1,000. */
+  readonly limit: number;
+}
+
+export interface ListItem {
+  readonly key: string;
+  readonly found: FoundValue;
+}
+
+/**
+ * A page of keys in byte order: what this node has. It may be shorter than its limit, and empty, though more follows: it ends when its
+ * values are over 8 MiB, or when 100,000 entries were looked at, those that are deleted or expired included.
+ */
+export interface Listing {
+  readonly items: readonly ListItem[];
+  readonly prefixes: readonly string[];
+  /** What to give as `after` for the next page; undefined: this was the last. */
+  readonly next: string | undefined;
+  /** Everything before is applied in each partition; later writes may be in the page too. */
+  readonly applied: readonly Offset[];
+}
+
+/** The key-value service of one node, as every face calls it. Keys and values are checked here, by the same rules for all. */
+export interface KeyValue {
+  readonly status: NodeStatus;
+  /** Which log this node follows: the id of its genesis record; undefined: not known yet. */
+  readonly genesis: string | undefined;
+  readonly skipped: readonly SkippedRecord[];
+  /** Answers from memory alone and at once; undefined: `read` must be asked. Errors: `key-invalid`. */
+  peek(key: string): ReadAnswer | undefined;
+  /**
+   * Local state, then the peers as configured. Errors: `key-invalid`, `store-failed`, `in-doubt`; with `seen` or `consistency` also
+   * `position-not-reached`, `position-foreign`, `overloaded` and `log-unavailable`.
+   */
+  read(key: string, options?: ReadOptions): Promise<ReadAnswer>;
+  /** This node alone: for the other nodes. */
+  readLocal(key: string): Promise<ReadAnswer>;
+  /**
+   * Resolves when the log has it, and as a rule when this node serves it; with a condition, when it is decided.
+   * Errors: `key-invalid`, `value-too-large`, `bad-request`, and those of `Log.append`; with a condition or an idempotency key also
+   * `version-conflict` (a `VersionConflict`), `conditions-unsupported` and `unknown-outcome`.
+   */
+  put(key: string, value: Uint8Array, options?: WriteOptions): Promise<Written>;
+  /** As `put`; deleting what is not there is a write too. */
+  delete(key: string, options?: WriteOptions): Promise<Written>;
+  /**
+   * All or none, with all conditions decided at one place in the log: 1 to 1,000 writes of distinct keys in one partition. Answers in
+   * their order. Errors: as `put`; also `batch-invalid` (why it cannot be atomic).
+   */
+  writeAtomic(writes: readonly AtomicWrite[], options?: { readonly signal?: AbortSignal }): Promise<readonly Written[]>;
+  /**
+   * Live keys that begin with a prefix. The positions in `seen` and the ends that `consistency` asks for are waited for in all partitions.
+   * A key in doubt, whose turn it is, holds the page up for as long as `waitMs` lasts, and then ends it. Errors: `bad-request`,
+   * `store-failed`, `in-doubt`, and with `seen` or `consistency` those of `read`.
+   */
+  list(options: ListOptions): Promise<Listing>;
+  /**
+   * How many live keys begin with a prefix, at most `limit` (then there may be more). Entries that are deleted or expired are looked at
+   * and not counted, so that only `signal` bounds the time it takes. Errors: as `list`; `position-not-reached` when `signal` ended it.
+   */
+  count(prefix: string, limit: number, signal?: AbortSignal): Promise<number>;
+}
