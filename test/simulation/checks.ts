@@ -1,0 +1,147 @@
+/** What clients were told, held against the truth; and whether nodes agree with it when all has come to rest. */
+
+import { genesisKey } from '../../src/core/keys.ts';
+import type { Consistency, Expectation } from '../../src/ports.ts';
+import type { SimulatedNode } from './node.ts';
+import { nothingEver, type Oracle, type Truth } from './oracle.ts';
+import type { World } from './world.ts';
+
+export interface ReadCheck {
+  readonly kind: 'read';
+  readonly client: string;
+  readonly node: string;
+  readonly key: string;
+  readonly consistency: Consistency;
+  readonly source: string;
+  /** The answer shows everything before some place from `least` to `most`. */
+  readonly least: number;
+  readonly most: number;
+  /** The node says that its answers are of some point in time. */
+  readonly vouched: boolean;
+  readonly value: string | undefined;
+  readonly version: number | undefined;
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface WriteCheck {
+  readonly kind: 'write';
+  readonly client: string;
+  readonly node: string;
+  readonly key: string;
+  readonly deletes: boolean;
+  readonly value: string;
+  readonly condition: Expectation | undefined;
+  readonly idempotent: boolean;
+  readonly retried: boolean;
+  readonly expires: number;
+  /** Ends of the partition when it began and when it was answered. */
+  readonly began: number;
+  readonly ended: number;
+  readonly told: 'written' | 'refused' | 'failed' | 'unknown';
+  readonly version?: number;
+  readonly current?: number;
+  readonly code?: string;
+}
+
+export type Check = ReadCheck | WriteCheck;
+
+export function checkAll(world: World): string[] {
+  const overtaken = world.oracles.flatMap((oracle) => oracle.overtaken.map((by) => `${by} is no repetition, and is ignored as one`));
+  const untrue = world.checks.flatMap((check) => {
+    const oracle = world.oracleOf(check.key);
+    const wrong = check.kind === 'read' ? wrongRead(check, oracle, world) : wrongWrite(check, oracle);
+    return wrong === undefined ? [] : [`${wrong}: ${JSON.stringify(check)}`];
+  });
+  return [...overtaken, ...untrue];
+}
+
+function wrongRead(check: ReadCheck, oracle: Oracle, world: World): string | undefined {
+  if (!check.vouched) return undefined;
+  const { skewMs } = world.options;
+  const matches = (truth: Truth): boolean => {
+    const mayBeLive = !truth.deleted && (truth.expires === 0 || truth.expires > check.from - skewMs);
+    const mayBeGone = truth.deleted || (truth.expires !== 0 && truth.expires <= check.to + skewMs);
+    return check.value === undefined ? mayBeGone : mayBeLive && truth.value === check.value && truth.version === check.version;
+  };
+  if (oracle.between(check.key, check.least, check.most).some(matches)) return undefined;
+  return `a ${check.consistency} read was told what never was between ${check.least} and ${check.most}`;
+}
+
+function wrongWrite(check: WriteCheck, oracle: Oracle): string | undefined {
+  const own = oracle.records.findIndex((record) => record.value !== null && Buffer.from(record.value).toString() === check.value);
+  switch (check.told) {
+    case 'written': {
+      const verdict = oracle.verdicts[check.version as number];
+      if (verdict === undefined || verdict.outcome !== 'written') return 'a write was acknowledged that is not';
+      if (!check.retried && (check.version as number) < check.began) return 'a write was acknowledged at a place before it began';
+      // A repetition that comes too late for its idempotency key is a write of its own.
+      if (!check.deletes && textOf(oracle, check.version as number) !== check.value)
+        return 'a write was acknowledged at another place than its own';
+      return undefined;
+    }
+    case 'refused':
+      return refusedRightly(check, oracle) ? undefined : 'a condition was told to fail that never did';
+    case 'failed':
+      return own < 0 || check.deletes ? undefined : 'a write that was said not to be in the log is in it';
+    case 'unknown':
+      return undefined;
+  }
+}
+
+function textOf(oracle: Oracle, offset: number): string {
+  return Buffer.from(oracle.records[offset]?.value ?? []).toString();
+}
+
+/** The version told stood there at some place between, and the condition failed there. Expiry is decided by the log's time: not looked at. */
+function refusedRightly(check: WriteCheck, oracle: Oracle): boolean {
+  const { condition, current } = check;
+  return oracle.between(check.key, check.began, check.ended).some((truth) => {
+    const gone = truth.deleted || truth.expires !== 0;
+    const shown = current === -1 ? gone : truth.version === current && !truth.deleted;
+    if (condition === 'absent') return shown && current !== -1;
+    if (condition === 'present') return shown && current === -1;
+    return shown && (current === -1 || current !== condition?.offset);
+  });
+}
+
+/** Each node holds the truth of every key, settled and in no doubt, and all hold the same. */
+export function converged(world: World): string[] {
+  const wrong = world.nodes.flatMap((node) => [...restless(node), ...untrue(node, world)]);
+  const [first, ...others] = world.nodes.map((node) => keysOf(world).map((key) => JSON.stringify(heldBy(node, key))));
+  for (const [i, other] of others.entries()) {
+    const apart = keysOf(world).filter((_, k) => other[k] !== first?.[k]);
+    for (const key of apart) wrong.push(`n0 and n${i + 1} do not hold the same under ${key}`);
+  }
+  return wrong;
+}
+
+const keysOf = ({ options }: World): string[] => Array.from({ length: options.keys }, (_, i) => `k${i}`);
+
+function restless({ name, replica, disk }: SimulatedNode): string[] {
+  const { unsettled, doubtful, entries } = disk;
+  const wrong: string[] = [];
+  if (replica?.status.ready !== true) wrong.push(`${name} is ${replica?.status.state ?? 'down'} at the end`);
+  for (const key of unsettled)
+    wrong.push(`${name} has ${JSON.stringify(key)} unsettled${doubtful.has(key) ? ' and in doubt' : ''} at the end`);
+  if (entries.get(genesisKey) === undefined) wrong.push(`${name} does not know the log's identity`);
+  return wrong;
+}
+
+/** A marker is as good as nothing: a statement may bring it back after the sweep, and it is swept again. */
+function untrue(node: SimulatedNode, world: World): string[] {
+  return keysOf(world).flatMap((key) => {
+    const oracle = world.oracleOf(key);
+    const truth = oracle.at(key, oracle.next);
+    const held = heldBy(node, key);
+    const same = truth.deleted ? held.deleted : JSON.stringify(held) === JSON.stringify(truth);
+    return same ? [] : [`${node.name} holds ${JSON.stringify(held)} under ${key}, the truth is ${JSON.stringify(truth)}`];
+  });
+}
+
+function heldBy(node: SimulatedNode, key: string): Truth {
+  const entry = node.disk.entries.get(key)?.entry;
+  if (entry === undefined) return nothingEver;
+  const { version, value, deleted, expires } = entry;
+  return { version, value: Buffer.from(value).toString(), deleted, expires };
+}

@@ -1,0 +1,115 @@
+/** A store whose writes take time, so that a process may die before, after, and between them. */
+import type { Checkpoint, Entry, Partition, Scan, ScanRange, Store, StoreBatch, StoreIdentity } from '../../src/ports.ts';
+import { type MemoryDisk, openMemoryStore } from '../../storage/store/memory-store.ts';
+import type { SeededChance } from './chance.ts';
+import type { WorldClock } from './clock.ts';
+
+export class SlowDiskStore implements Store {
+  readonly #store: Store;
+  readonly #clock: WorldClock;
+  readonly #chance: SeededChance;
+  readonly #checkpointFirst: boolean;
+  /** Keys handed over and not written yet. */
+  readonly #staged = new Map<string, number>();
+  #tail: Promise<unknown> = Promise.resolve();
+  #dead = false;
+
+  private constructor(store: Store, clock: WorldClock, chance: SeededChance, checkpointFirst: boolean) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#chance = chance;
+    this.#checkpointFirst = checkpointFirst;
+  }
+
+  static async open(disk: MemoryDisk, clock: WorldClock, chance: SeededChance, checkpointFirst: boolean): Promise<SlowDiskStore> {
+    return new SlowDiskStore(await openMemoryStore(disk), clock, chance, checkpointFirst);
+  }
+
+  crash(): void {
+    this.#dead = true;
+  }
+
+  get identity(): StoreIdentity | undefined {
+    return this.#store.identity;
+  }
+
+  get checkpoints(): readonly Checkpoint[] {
+    return this.#store.checkpoints;
+  }
+
+  get sizeBytes(): number {
+    return this.#store.sizeBytes;
+  }
+
+  peek(): Entry | undefined {
+    return undefined;
+  }
+
+  lacks(key: string): boolean {
+    return !this.#staged.has(key) && this.#store.lacks(key);
+  }
+
+  async get(key: string): Promise<Entry | undefined> {
+    return (await this.load([key]))[0];
+  }
+
+  async load(keys: readonly string[]): Promise<readonly (Entry | undefined)[]> {
+    const entries = await this.#store.load(keys);
+    if (this.#chance.once(2)) await this.#clock.pause(this.#chance.between(0, 3));
+    return entries;
+  }
+
+  scan(range: ScanRange): Promise<Scan> {
+    return this.#store.scan(range);
+  }
+
+  write(batch: StoreBatch): Promise<void> {
+    for (const key of batch.entries.keys()) this.#staged.set(key, (this.#staged.get(key) ?? 0) + 1);
+    const written = this.#tail.then(async () => {
+      await this.#clock.pause(this.#chance.between(0, 10));
+      if (this.#dead) return new Promise<void>(() => undefined);
+      if (this.#checkpointFirst) {
+        await this.#store.write({ ...batch, entries: new Map(), writers: new Map() });
+        await this.#clock.pause(this.#chance.between(0, 50));
+        if (this.#dead) return new Promise<void>(() => undefined);
+      }
+      await this.#store.write(batch);
+      for (const key of batch.entries.keys()) {
+        const left = (this.#staged.get(key) as number) - 1;
+        if (left === 0) this.#staged.delete(key);
+        else this.#staged.set(key, left);
+      }
+    });
+    this.#tail = written.catch(() => undefined);
+    return written;
+  }
+
+  identify(identity: StoreIdentity): Promise<void> {
+    return this.#store.identify(identity);
+  }
+
+  writers(partition: Partition): ReturnType<Store['writers']> {
+    return this.#store.writers(partition);
+  }
+
+  answers(partition: Partition): ReturnType<Store['answers']> {
+    return this.#store.answers(partition);
+  }
+
+  unsettled(): Promise<readonly string[]> {
+    return this.#store.unsettled();
+  }
+
+  doubtful(): Promise<readonly string[]> {
+    return this.#store.doubtful();
+  }
+
+  verify(signal?: AbortSignal): Promise<string | undefined> {
+    return this.#store.verify(signal);
+  }
+
+  async close(): Promise<void> {
+    await this.#tail;
+    await this.#store.close();
+  }
+}

@@ -1,0 +1,178 @@
+/** A node's way to the log, as a network makes it: late, in its own order, sometimes held for long, sometimes twice. */
+import { BitacoraError } from '../../src/core/errors.ts';
+import type {
+  Log,
+  LogBatch,
+  LogIdentity,
+  LogState,
+  NewRecord,
+  Partition,
+  PartitionBounds,
+  Position,
+  SubscribeOptions,
+  Subscriber,
+  Subscription,
+} from '../../src/ports.ts';
+import { type MemoryLog, type MemoryTopic, openMemoryLog } from '../../storage/log/memory-log.ts';
+import type { SeededChance } from './chance.ts';
+import type { WorldClock } from './clock.ts';
+
+export interface NetworkOptions {
+  readonly clock: WorldClock;
+  /** Resolves when the node's process is not frozen. */
+  readonly awake: () => Promise<void>;
+  readonly chance: SeededChance;
+  readonly topic: MemoryTopic;
+  /** Tells of every record that is about to be in the log. */
+  readonly before: () => void;
+  /** One append in so many is in the log twice; 0: none. */
+  readonly duplicates: number;
+  /** How long a statement that is about to be sent is held on its way; 0: as a rule not at all. */
+  readonly held: () => number;
+  /** A rule broken on purpose. */
+  readonly broken: Broken;
+}
+
+/** What is done to what passes between a node and its log, to break a rule. */
+export interface Broken {
+  readonly append?: (record: NewRecord) => NewRecord | undefined;
+  readonly batch?: (batch: LogBatch, now: number) => LogBatch;
+  readonly barrier?: boolean;
+  readonly identity?: (identity: LogIdentity) => LogIdentity;
+  readonly checkpointFirst?: boolean;
+}
+
+export class NetworkLog implements Log {
+  readonly identity: LogIdentity;
+  readonly #options: NetworkOptions;
+  readonly #log: MemoryLog;
+  readonly #tails: Promise<unknown>[];
+  #heldUntil = 0;
+  #slowMs = 5;
+  #dead = false;
+  #lastBarrier: { at: number; position: Promise<Position> } | undefined;
+
+  constructor(options: NetworkOptions) {
+    this.#options = options;
+    this.#log = openMemoryLog(options.topic, { limits: { maxBatchRecords: options.chance.pick([1, 3, 20, 1_000]) } });
+    this.identity = options.broken.identity?.(this.#log.identity) ?? this.#log.identity;
+    this.#tails = Array.from({ length: this.identity.partitions }, () => Promise.resolve());
+  }
+
+  get state(): LogState {
+    return this.#log.state;
+  }
+
+  /** What is appended from now on arrives only then. */
+  hold(ms: number): void {
+    this.#heldUntil = Math.max(this.#heldUntil, this.#options.clock.monotonic() + ms);
+  }
+
+  get held(): boolean {
+    return this.#heldUntil > this.#options.clock.monotonic();
+  }
+
+  /** Batches come late by up to so much. */
+  slow(ms: number): void {
+    this.#slowMs = ms;
+  }
+
+  /** The process is gone: nothing is delivered any more; what was sent arrives, or does not. */
+  crash(): void {
+    this.#dead = true;
+    void this.#log.close();
+  }
+
+  append(partition: Partition, record: NewRecord, signal?: AbortSignal): Promise<Position> {
+    return this.appendTogether(partition, [record], signal);
+  }
+
+  async appendTogether(partition: Partition, given: readonly NewRecord[], signal?: AbortSignal): Promise<Position> {
+    const { broken, chance, clock, awake } = this.#options;
+    const records = given.flatMap((record) => (broken.append === undefined ? record : (broken.append(record) ?? [])));
+    const [first] = records;
+    if (first === undefined) return { partition, offset: 0 as Position['offset'] };
+    if (broken.barrier === true && isBarrier(first)) return this.#sharedBarrier(partition, first);
+    if (isStatement(first)) this.hold(this.#options.held());
+    let sent = false;
+    const arrived = (this.#tails[partition] as Promise<unknown>).then(async () => {
+      if (signal?.aborted) throw new BitacoraError('log-unavailable', 'withdrawn before it was sent');
+      sent = true;
+      await clock.pause(Math.max(chance.between(1, 12), this.#heldUntil - clock.monotonic()));
+      // A request that was under way when its process died arrives, or does not.
+      if (this.#dead && chance.once(2)) throw new BitacoraError('unknown-outcome', 'lost with its process');
+      return this.#arrives(partition, records);
+    });
+    this.#tails[partition] = arrived.catch(() => undefined);
+    return new Promise((resolve, reject) => {
+      const late = (): void => {
+        if (sent) reject(new BitacoraError('unknown-outcome', 'sent, and not acknowledged in time'));
+      };
+      signal?.addEventListener('abort', late, { once: true });
+      arrived
+        .then(
+          (position) => clock.after(chance.between(1, 8), () => void awake().then(() => resolve(position))),
+          (error) => void awake().then(() => reject(error)),
+        )
+        .finally(() => signal?.removeEventListener('abort', late));
+    });
+  }
+
+  /** What arrives together stands side by side, and comes twice as it came once. */
+  #arrives(partition: Partition, records: readonly NewRecord[]): Position {
+    const { topic, chance, clock, duplicates, before } = this.#options;
+    const inject = (): Position | undefined => {
+      const positions = records.map((record) => topic.inject(partition, record));
+      before();
+      return positions[0];
+    };
+    const position = inject() as Position;
+    if (duplicates > 0 && chance.once(duplicates)) clock.after(chance.between(1, topic.identity.compactionLagMs / 7), () => void inject());
+    return position;
+  }
+
+  #sharedBarrier(partition: Partition, record: NewRecord): Promise<Position> {
+    const { clock } = this.#options;
+    if (this.#lastBarrier === undefined || clock.monotonic() - this.#lastBarrier.at > 3_000) {
+      const position = clock.pause(2).then(() => this.#arrives(partition, [record]));
+      this.#lastBarrier = { at: clock.monotonic(), position };
+    }
+    return this.#lastBarrier.position;
+  }
+
+  async subscribe(options: SubscribeOptions, subscriber: Subscriber): Promise<Subscription> {
+    const { clock, chance, broken, awake } = this.#options;
+    return this.#log.subscribe(options, {
+      batch: async (batch) => {
+        await clock.pause(chance.between(0, this.#slowMs));
+        await awake();
+        if (this.#dead) return new Promise(() => undefined);
+        return subscriber.batch(broken.batch?.(batch, clock.now()) ?? batch);
+      },
+      ended: (error) => {
+        if (!this.#dead) subscriber.ended(error);
+      },
+    });
+  }
+
+  async bounds(signal?: AbortSignal): Promise<readonly PartitionBounds[]> {
+    const { clock, chance } = this.#options;
+    await clock.pause(chance.between(1, 6));
+    const bounds = await this.#log.bounds(signal);
+    await clock.pause(chance.between(1, 6));
+    await this.#options.awake();
+    return bounds;
+  }
+
+  close(): Promise<void> {
+    return this.#log.close();
+  }
+}
+
+function isStatement({ headers }: NewRecord): boolean {
+  return Object.hasOwn(headers, 'asof');
+}
+
+function isBarrier(record: NewRecord): boolean {
+  return Buffer.from(record.key).toString().startsWith('\0barrier');
+}

@@ -1,0 +1,127 @@
+/**
+ * The truth, by a model that is as simple as can be: the whole log as it came, never compacted, applied in order. It knows nothing of
+ * statements, settling or doubt; those exist so that nodes agree with it although they do not see the whole log.
+ */
+import { textOf } from '../../src/core/bytes.ts';
+import type { LogRecord, Offset } from '../../src/ports.ts';
+
+/** What stands under a key; `version` -1 and deleted: nothing ever did. */
+export interface Truth {
+  readonly version: number;
+  readonly value: string;
+  readonly deleted: boolean;
+  /** 0: for ever. */
+  readonly expires: number;
+}
+
+export interface Verdict {
+  readonly outcome: 'written' | 'refused' | 'repeated' | 'ignored';
+  /** The version written, of the first such record when repeated. */
+  readonly version: number;
+}
+
+export const nothingEver: Truth = { version: -1, value: '', deleted: true, expires: 0 };
+
+interface Change {
+  /** The state from this offset on. */
+  readonly from: number;
+  readonly truth: Truth;
+}
+
+/** One partition's log and what it means. */
+export class Oracle {
+  readonly records: LogRecord[] = [];
+  readonly verdicts: Verdict[] = [];
+  /** Records that are taken for repetitions although they come for the first time: their writer has overtaken himself. */
+  readonly overtaken: string[] = [];
+  readonly #written = new Set<string>();
+  readonly #changes = new Map<string, Change[]>();
+  readonly #writers = new Map<string, { readonly sequence: number; readonly time: number }>();
+  readonly #answers = new Map<string, { readonly verdict: Verdict; readonly time: number }>();
+  readonly #lagMs: number;
+
+  constructor(lagMs: number) {
+    this.#lagMs = lagMs;
+  }
+
+  /** Takes the next record of the log. */
+  append(record: LogRecord): void {
+    this.records.push(record);
+    this.verdicts.push(this.#judge(record));
+  }
+
+  get next(): number {
+    return this.records.length;
+  }
+
+  /** What a reader of everything before `next` sees at a time. */
+  at(key: string, next: number): Truth {
+    const changes = this.#changes.get(key) ?? [];
+    for (let i = changes.length - 1; i >= 0; i--) if ((changes[i] as Change).from < next) return (changes[i] as Change).truth;
+    return nothingEver;
+  }
+
+  /** All states that a reader may have seen of everything before some place between two. */
+  between(key: string, from: number, to: number): Truth[] {
+    const later = (this.#changes.get(key) ?? []).filter((change) => change.from >= from && change.from < to);
+    return [this.at(key, from), ...later.map(({ truth }) => truth)];
+  }
+
+  #judge(record: LogRecord): Verdict {
+    const ignored: Verdict = { outcome: 'ignored', version: -1 };
+    const key = textOf(record.key as Uint8Array) as string;
+    const header = (name: string): string | undefined => {
+      const value = record.headers?.[name] as Uint8Array | undefined;
+      return value === undefined ? undefined : textOf(value);
+    };
+    const op = header('op') ?? '';
+    const repeatedWrite = this.#isDuplicate(header('by'), record.time);
+    if (repeatedWrite || op === 's' || op === 'sd') return ignored;
+    const ik = header('ik');
+    const answered = ik === undefined ? undefined : this.#answers.get(`${ik}\0${key}`);
+    if (answered !== undefined && record.time - answered.time <= this.#lagMs / 2) {
+      return { outcome: answered.verdict.outcome === 'written' ? 'repeated' : 'refused', version: answered.verdict.version };
+    }
+    const held = this.at(key, record.offset);
+    const live = !held.deleted && (held.expires === 0 || held.expires > record.time);
+    const wanted = header('if');
+    const holds =
+      wanted === undefined ||
+      (wanted === 'never' ? false : wanted === 'absent' ? !live : wanted === 'present' ? live : live && held.version === Number(wanted));
+    if (op === 't') {
+      if (!live) this.#change(key, record.offset, nothingEver);
+      return ignored;
+    }
+    const verdict: Verdict = holds
+      ? { outcome: 'written', version: record.offset }
+      : { outcome: 'refused', version: live ? held.version : -1 };
+    if (holds) {
+      const deleted = op === 'd' || op === 'cd' || record.value === null;
+      const value = deleted ? '' : Buffer.from(record.value as Uint8Array).toString();
+      const truth = { version: record.offset, value, deleted, expires: deleted ? 0 : Number(header('exp') ?? 0) };
+      this.#change(key, record.offset, truth);
+    }
+    if (ik !== undefined) this.#answers.set(`${ik}\0${key}`, { verdict, time: record.time });
+    return verdict;
+  }
+
+  #change(key: string, from: Offset, truth: Truth): void {
+    const changes = this.#changes.get(key) ?? [];
+    this.#changes.set(key, changes);
+    changes.push({ from, truth });
+  }
+
+  #isDuplicate(by: string | undefined, time: number): boolean {
+    if (by === undefined) return false;
+    const cut = by.lastIndexOf('/');
+    const writer = by.slice(0, cut);
+    const sequence = Number(by.slice(cut + 1));
+    const mark = this.#writers.get(writer);
+    const isDuplicate = mark !== undefined && sequence <= mark.sequence && time - mark.time <= this.#lagMs / 2;
+    if (isDuplicate && !this.#written.has(by)) this.overtaken.push(by);
+    this.#written.add(by);
+    if (isDuplicate) return true;
+    this.#writers.set(writer, { sequence, time });
+    return false;
+  }
+}

@@ -1,0 +1,50 @@
+/** Hundreds of simulated worlds in which nothing may go wrong, and for each rule that is broken on purpose one that notices. */
+import { describe, expect, test } from 'vitest';
+import { brokenRules } from './broken-rules.ts';
+import { shrunk } from './shrink.ts';
+import { simulate, worldOf } from './world.ts';
+
+const seeds = 300;
+const atOnce = 50;
+
+describe('nothing goes wrong', () => {
+  test.each(Array.from({ length: seeds / atOnce }, (_, i) => i * atOnce + 1))(
+    `seeds from %i on`,
+    async (from) => {
+      let operations = 0;
+      for (let seed = from; seed < from + atOnce; seed++) {
+        const outcome = await simulate(seed);
+        expect(outcome.violations, `seed ${seed}; npm run simulate -- --from ${seed} --seeds 1`).toEqual([]);
+        operations += outcome.operations;
+      }
+      // An idle world finds nothing.
+      expect(operations / atOnce).toBeGreaterThan(100);
+    },
+    120_000,
+  );
+
+  test('the same seed is the same world', async () => {
+    expect(await simulate(7)).toEqual(await simulate(7));
+  });
+});
+
+describe('a broken rule is noticed', () => {
+  // Another seed is found by `npm run simulate -- --broken`, should a change of the code make another world of this one.
+  test.each(Object.entries(brokenRules))(
+    '%s',
+    async (_, { seed, changes }) => {
+      expect((await simulate(seed, changes)).violations).not.toEqual([]);
+      // The same world with the rule kept: what else was changed of it does no harm.
+      const { identity } = changes.broken ?? {};
+      expect((await simulate(seed, { ...changes, broken: identity === undefined ? {} : { identity } })).violations).toEqual([]);
+    },
+    60_000,
+  );
+
+  test('the world that went wrong shrinks to a smaller one that still does', async () => {
+    const { seed, changes } = brokenRules['no statements'] as (typeof brokenRules)[string];
+    const smallest = await shrunk(seed, changes);
+    expect((await simulate(seed, smallest)).violations).not.toEqual([]);
+    expect(smallest.durationMs).toBeLessThan(worldOf(seed).durationMs);
+  }, 60_000);
+});
