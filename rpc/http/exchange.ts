@@ -5,11 +5,19 @@ import type { KeyValue, Logger } from '../../src/ports.ts';
 /** Answers one request. What it throws is answered by `failures.ts`. */
 export type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void> | void;
 
+export type Method = 'GET' | 'PUT' | 'POST' | 'DELETE';
+
 /** One path and what it knows to do; HEAD is answered as GET without its body. */
 export interface Route {
+  /** The path, or its template: what metrics and messages call it. */
   readonly path: string;
-  readonly methods: Readonly<Partial<Record<'GET' | 'POST' | 'DELETE', Handler>>>;
+  /** Which paths it answers, where it is not `path` alone. Without groups: Express would decode them. */
+  readonly pattern?: RegExp;
+  readonly methods: Readonly<Partial<Record<Method, Handler>>>;
 }
+
+/** How a failure is told on a path. */
+export type Tell = (error: unknown, headers?: readonly string[]) => Answer;
 
 /** A whole answer. An empty body has no type. `headers` is a flat list, name and value in turn, without length, type and connection, which `respond` sets. */
 export interface Answer {

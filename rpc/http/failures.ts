@@ -5,18 +5,21 @@ import type { Answer } from './exchange.ts';
 import { json, messageBody } from './rpc-json.ts';
 
 /** The answer for anything thrown. What did not come from the table is logged and told as `internal`, without its own words. */
-export function failureAnswer(error: unknown, logger: Logger): Answer {
+export function failureAnswer(error: unknown, logger: Logger, headers: readonly string[] = []): Answer {
+  const { code, message } = toldOf(error, logger);
+  const kind: ErrorKind = errorTable[code];
+  return { status: kind.status, type: json, headers: [...headers, ...retryAfter(kind)], body: messageBody(message, code) };
+}
+
+/** The code of anything thrown, and what its caller may hear about it. */
+export function toldOf(error: unknown, logger: Logger): { readonly code: ErrorCode; readonly message: string } {
   const code = codeOf(error);
   if (code === 'internal')
     logger.error({ event: 'http.failed', err: error }, 'a request failed for a reason that is not in the error table');
-  const kind: ErrorKind = errorTable[code];
-  const message = error instanceof BitacoraError && code !== 'internal' ? error.message : kind.title;
-  return codedAnswer(code, message);
+  return { code, message: error instanceof BitacoraError && code !== 'internal' ? error.message : errorTable[code].title };
 }
 
-/** An answer with a code of the table, and `Retry-After` where waiting helps. */
-export function codedAnswer(code: ErrorCode, message: string, headers: readonly string[] = []): Answer {
-  const kind: ErrorKind = errorTable[code];
-  const wait = kind.retryAfter === undefined ? [] : ['Retry-After', String(kind.retryAfter)];
-  return { status: kind.status, type: json, headers: [...headers, ...wait], body: messageBody(message, code) };
+/** Where waiting helps. */
+export function retryAfter(kind: ErrorKind): readonly string[] {
+  return kind.retryAfter === undefined ? [] : ['Retry-After', String(kind.retryAfter)];
 }

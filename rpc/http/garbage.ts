@@ -2,9 +2,9 @@
 import { STATUS_CODES } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type ErrorCode, errorTable } from '../../src/core/errors.ts';
+import { BitacoraError, type ErrorCode, errorTable } from '../../src/core/errors.ts';
 import type { Connections } from './connections.ts';
-import { json, messageBody } from './rpc-json.ts';
+import type { Tell } from './exchange.ts';
 
 /** How long the other side may take to read the answer and hang up, in milliseconds. */
 const partingMs = 500;
@@ -26,6 +26,7 @@ export function answerGarbage(
   error: NodeJS.ErrnoException,
   duplex: Duplex,
   connections: Connections,
+  tellerOf: (url: string) => Tell,
   told: (status: number) => void,
 ): void {
   const socket = duplex instanceof Socket ? duplex : undefined;
@@ -35,13 +36,14 @@ export function answerGarbage(
   }
   if (connections.isClosing(socket)) return;
   const code = codes[error.code ?? ''] ?? 'bad-request';
+  const newest = connections.newest(socket);
+  const bodyBroken = newest !== undefined && !newest.req.complete;
   const say = (): void => {
-    if (socket.writable) socket.end(shortAnswer(code, hints[error.code ?? '']));
+    if (socket.writable)
+      socket.end(shortAnswer(code, hints[error.code ?? ''], tellerOf(bodyBroken ? (newest.req.url ?? '') : targetIn(error))));
     setTimeout(() => socket.destroy(), partingMs).unref();
     told(errorTable[code].status);
   };
-  const newest = connections.newest(socket);
-  const bodyBroken = newest !== undefined && !newest.req.complete;
   if (bodyBroken && connections.owed(socket) === 1) {
     // Its handler waits for a body that will never be whole: this is the request's answer, unless one has begun.
     connections.stop(socket);
@@ -53,9 +55,16 @@ export function answerGarbage(
   }
 }
 
-function shortAnswer(code: ErrorCode, hint: string | undefined): string {
-  const { status, title } = errorTable[code];
-  const body = messageBody(hint ?? title, code);
-  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Type: ${json}\r\n`;
-  return `${head}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+function shortAnswer(code: ErrorCode, hint: string | undefined, tell: Tell): string {
+  const { status, type, headers = [], body } = tell(new BitacoraError(code, hint ?? errorTable[code].title));
+  const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, 'Connection: close', `Content-Type: ${type}`];
+  for (let at = 0; at + 1 < headers.length; at += 2) lines.push(`${headers[at]}: ${headers[at + 1]}`);
+  return `${lines.join('\r\n')}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`;
+}
+
+/** The target of a request that could not be read, as far as it can be told; empty: it cannot. */
+function targetIn(error: object): string {
+  const rawPacket: unknown = 'rawPacket' in error ? error.rawPacket : undefined;
+  const packet = Buffer.isBuffer(rawPacket) ? rawPacket.subarray(0, 128).toString('latin1') : '';
+  return /^[A-Z]+ (\S+)/.exec(packet)?.[1] ?? '';
 }

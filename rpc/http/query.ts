@@ -36,7 +36,15 @@ export function queryOf(url: string): Parameters {
 
 /** One name or value. Errors: `bad-request`. */
 export function decodeComponent(encoded: string): string {
-  if (!special.test(encoded)) return encoded;
+  return special.test(encoded) ? decode(encoded, space, 'the parameters are') : encoded;
+}
+
+/** A path or a part of one, where `+` stands for itself. Errors: `bad-request`. */
+export function decodePath(encoded: string): string {
+  return special.test(encoded) ? decode(encoded, plus, 'the path is') : encoded;
+}
+
+function decode(encoded: string, plusIs: number, what: string): string {
   const bytes = Buffer.allocUnsafe(encoded.length);
   let length = 0;
   for (let at = 0; at < encoded.length; at++) {
@@ -45,11 +53,11 @@ export function decodeComponent(encoded: string): string {
       bytes[length++] = hexDigit(encoded, at + 1) * 16 + hexDigit(encoded, at + 2);
       at += 2;
     } else {
-      bytes[length++] = byte === plus ? space : byte;
+      bytes[length++] = byte === plus ? plusIs : byte;
     }
   }
   const text = textOf(bytes.subarray(0, length));
-  if (text === undefined) throw new BitacoraError('bad-request', 'the parameters are not valid UTF-8');
+  if (text === undefined) throw new BitacoraError('bad-request', `${what} not valid UTF-8`);
   return text;
 }
 

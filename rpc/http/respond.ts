@@ -9,6 +9,8 @@ const lingerBytes = 16 * 1024 * 1024;
 /** An unread body of this announced length is simply passed over, and the connection goes on. */
 const passedOverBytes = 64 * 1024;
 
+const bodiless: ReadonlySet<number> = new Set([204, 304]);
+
 export function createRespond(connections: Connections, takeTimeoutMs: number): Respond {
   return (response, answer) => {
     const request = response.req;
@@ -16,7 +18,9 @@ export function createRespond(connections: Connections, takeTimeoutMs: number): 
     const { socket } = request;
     if (response.headersSent || response.destroyed || socket.destroyed) return;
     const length = typeof answer.body === 'string' ? Buffer.byteLength(answer.body) : answer.body.length;
-    const headers = ['Content-Length', String(length), ...(answer.headers ?? [])];
+    const headers = [...(answer.headers ?? [])];
+    // A length of 0 would be wrong where there is no body by rule: a 304's is that of the 200.
+    if (!bodiless.has(answer.status)) headers.unshift('Content-Length', String(length));
     if (length > 0) headers.push('Content-Type', answer.type);
     const refused = muchStillComes(request);
     if (connections.isLastAnswer(socket, response) || refused) headers.push('Connection', 'close');

@@ -4,12 +4,12 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
-import type { KeyValue, Logger } from '../../src/ports.ts';
+import type { KeyValue, Logger, Member } from '../../src/ports.ts';
 import { listen } from '../listen.ts';
 import { clusterRoute } from './cluster-route.ts';
 import { Connections } from './connections.ts';
-import type { HttpLimits, Rooms } from './exchange.ts';
-import { announcesTooMuch } from './form-body.ts';
+import type { HttpLimits, Route, Tell } from './exchange.ts';
+import { failureAnswer } from './failures.ts';
 import { createFreshness } from './freshness.ts';
 import { answerGarbage } from './garbage.ts';
 import { healthRoutes, type Metrics } from './health-routes.ts';
@@ -17,6 +17,10 @@ import { createHotRead } from './hot-read.ts';
 import { createRespond } from './respond.ts';
 import { createRouter } from './router.ts';
 import { rpcRoute } from './rpc-routes.ts';
+import { announcesTooMuch } from './too-much.ts';
+import type { AskMember, V1Rooms } from './v1/rooms.ts';
+import { tellV1, v1Routes } from './v1/routes.ts';
+import { isV1 } from './v1/target.ts';
 
 export type { HttpLimits } from './exchange.ts';
 
@@ -24,12 +28,17 @@ export interface HttpServerOptions {
   readonly keyValue: KeyValue;
   /** This node's name, told in `Bitacora-Node`. */
   readonly node: string;
+  /** The software's version. */
+  readonly version: string;
+  /** The other nodes, for `/v1/cluster`, and how to ask one of them what it says of itself. */
+  readonly members: () => readonly Member[];
+  readonly askMember: AskMember;
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
   readonly limits: HttpLimits;
   readonly metrics: () => Promise<Metrics>;
-  /** Hears of every answer: route as a path of the table or `other`, method, status (499: the client went away), seconds. */
+  /** Hears of every answer: route as a path or template of the table, or `other`, method, status (499: the client went away), seconds. */
   readonly observe: (route: string, method: string, status: number, seconds: number) => void;
   readonly logger: Logger;
   /** Bound of `drain`. */
@@ -60,10 +69,13 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
   const connections = new Connections();
   const respond = createRespond(connections, limits.requestTimeoutMs);
   const freshness = createFreshness(keyValue, options.node);
-  const rooms: Rooms = { keyValue, limits, respond, logger, freshness };
-  const routes = [rpcRoute(rooms), clusterRoute(rooms), ...healthRoutes(rooms, options.metrics)];
-  const paths = new Set(routes.map((route) => route.path));
-  const route = createRouter(routes, respond, logger);
+  const { node, version, members, askMember } = options;
+  const rooms: V1Rooms = { keyValue, limits, respond, logger, freshness, node, version, members, askMember };
+  const routes = [rpcRoute(rooms), clusterRoute(rooms), ...healthRoutes(rooms, options.metrics), ...v1Routes(rooms)];
+  const labelOf = createLabels(routes);
+  const [tellProblem, tellRpc] = [tellV1(rooms), (error: unknown, headers?: readonly string[]) => failureAnswer(error, logger, headers)];
+  const tellerOf = (url: string): Tell => (isV1(url) ? tellProblem : tellRpc);
+  const route = createRouter(routes, respond, tellerOf);
   const hotRead = createHotRead({ keyValue, freshness, takeTimeoutMs: limits.requestTimeoutMs });
 
   const server = createServer({
@@ -79,7 +91,7 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
   server.on('connection', (socket: Socket) => connections.opened(socket));
   server.on('drop', () => logger.warn({ event: 'http.connection-refused', limit: limits.maxConnections }, 'too many HTTP connections'));
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    answerGarbage(error, socket, connections, (status) => observe('other', 'other', status, 0));
+    answerGarbage(error, socket, connections, tellerOf, (status) => observe('other', 'other', status, 0));
   });
 
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
@@ -93,9 +105,9 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
     response.once('close', () => {
       connections.settled(socket);
       const status = response.writableFinished ? response.statusCode : 499;
-      const path = (request.url ?? '').split('?', 1)[0] ?? '';
+      const label = labelOf((request.url ?? '').split('?', 1)[0] ?? '');
       const method = methods.has(request.method ?? '') ? (request.method as string) : 'other';
-      observe(paths.has(path) ? path : 'other', method, status, (performance.now() - start) / 1000);
+      observe(label, method, status, (performance.now() - start) / 1000);
     });
     // In a drain the rest of what has arrived is begun before the first answer could be called the connection's last.
     if (connections.draining) setImmediate(route, request, response);
@@ -110,6 +122,13 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
   const address = await listen(server, options.host, options.port, 'API_PORT');
   server.on('error', (err) => logger.error({ event: 'http.error', err }, 'the HTTP server reported an error'));
   return { address, ...ending(server, connections, options.drainMs) };
+}
+
+/** Names few enough for metrics: keys in paths must not become labels. */
+function createLabels(routes: readonly Route[]): (path: string) => string {
+  const exact = new Set(routes.filter(({ pattern }) => pattern === undefined).map(({ path }) => path));
+  const templates = routes.filter(({ pattern }) => pattern !== undefined);
+  return (path) => (exact.has(path) ? path : (templates.find(({ pattern }) => pattern?.test(path))?.path ?? 'other'));
 }
 
 function ending(server: Server, connections: Connections, drainMs: number): Pick<HttpServer, 'drain' | 'close'> {

@@ -87,7 +87,7 @@ export async function startNode(config: Config, logger: Logger, onFatal: (error:
     });
     const node = replica;
     undo.push(() => node.close());
-    const http = await serveHttp(config, name, node, metrics, logger);
+    const http = await serveHttp(config, name, node, membership, metrics, logger);
     undo.push(() => http.close());
     const avro = await serveAvro(config, name, node, metrics, logger);
     undo.push(async () => avro?.close());

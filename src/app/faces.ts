@@ -1,16 +1,28 @@
 /** The faces of a node, opened from its settings: they share one key-value service, so the same guarantees. */
 import { type AvroServer, openAvroServer } from '../../rpc/avro/server.ts';
 import { type HttpServer, openHttpServer } from '../../rpc/http/server.ts';
-import type { Logger } from '../ports.ts';
+import { askMember } from '../../rpc/http/v1/ask-member.ts';
+import type { Logger, Membership } from '../ports.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { Config } from './config/config.ts';
 import type { Metrics } from './metrics.ts';
+import { version } from './version.ts';
 
 /** Errors: `port-taken`, `option-invalid`. */
-export function serveHttp(config: Config, name: string, keyValue: Replica, metrics: Metrics, logger: Logger): Promise<HttpServer> {
+export function serveHttp(
+  config: Config,
+  name: string,
+  keyValue: Replica,
+  membership: Membership,
+  metrics: Metrics,
+  logger: Logger,
+): Promise<HttpServer> {
   return openHttpServer({
     keyValue,
     node: name,
+    version,
+    members: () => membership.others,
+    askMember,
     host: config.httpHost,
     port: config.httpPort,
     limits: {

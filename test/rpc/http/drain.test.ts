@@ -97,6 +97,9 @@ test('a taken port is named, with its holder', async () => {
   const attempt = openHttpServer({
     keyValue: createMemoryKeyValue(),
     node: 'n2',
+    version: '1.2.3',
+    members: () => [],
+    askMember: () => Promise.reject(new Error('nobody there')),
     host: '127.0.0.1',
     port: running.port,
     limits: testLimits,

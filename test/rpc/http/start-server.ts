@@ -1,7 +1,8 @@
 /** A running HTTP face over a key-value service in memory, and plain ways to talk to it. */
 import { type Agent, type IncomingHttpHeaders, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
-import { type HttpLimits, type HttpServer, openHttpServer } from '../../../rpc/http/server.ts';
+import { type HttpLimits, type HttpServer, type HttpServerOptions, openHttpServer } from '../../../rpc/http/server.ts';
+import { askMember } from '../../../rpc/http/v1/ask-member.ts';
 import type { Logger } from '../../../src/ports.ts';
 import { createMemoryKeyValue, type MemoryKeyValue, maxValueBytes } from '../memory-key-value.ts';
 
@@ -30,8 +31,12 @@ export const testLimits: HttpLimits = {
   writeTimeoutMs: 300,
 };
 
-export async function startServer(limits: Partial<HttpLimits> = {}, drainMs = 5_000): Promise<Running> {
-  const keyValue = createMemoryKeyValue();
+export async function startServer(
+  limits: Partial<HttpLimits> = {},
+  drainMs = 5_000,
+  keyValue: MemoryKeyValue = createMemoryKeyValue(),
+  others: Pick<HttpServerOptions, 'members' | 'askMember'> = { members: () => [], askMember },
+): Promise<Running> {
   const observed: Observed[] = [];
   const logged: string[] = [];
   const log = (fields: object, message: string): void => {
@@ -41,6 +46,8 @@ export async function startServer(limits: Partial<HttpLimits> = {}, drainMs = 5_
   const server = await openHttpServer({
     keyValue,
     node: 'n1',
+    version: '1.2.3',
+    ...others,
     host: '127.0.0.1',
     port: 0,
     limits: { ...testLimits, ...limits },

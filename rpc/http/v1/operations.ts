@@ -1,0 +1,19 @@
+/** Every operation of `/v1`, in the order in which they are told: the one list that the document and the page are made from. */
+import { postBatch } from './batch-operations.ts';
+import { deleteValue, getValue, putValue } from './key-operations.ts';
+import { deletePrefix, listKeys } from './list-operations.ts';
+import { getCluster, getDocs, getNode, getOpenApi } from './node-operations.ts';
+import type { Operation } from './operation.ts';
+
+export const operations: readonly Operation[] = [
+  getValue,
+  putValue,
+  deleteValue,
+  listKeys,
+  deletePrefix,
+  postBatch,
+  getNode,
+  getCluster,
+  getOpenApi,
+  getDocs,
+];

@@ -1,0 +1,24 @@
+/** What the handlers of `/v1` need beside what all of the HTTP face needs. */
+import type { Member } from '../../../src/ports.ts';
+import type { Rooms } from '../exchange.ts';
+
+export interface V1Rooms extends Rooms {
+  /** This node's name. */
+  readonly node: string;
+  /** The software's. */
+  readonly version: string;
+  /** The other nodes. */
+  readonly members: () => readonly Member[];
+  /** What another node says of itself, as it came; rejects when it does not answer. */
+  readonly askMember: AskMember;
+}
+
+export type AskMember = (address: string, signal: AbortSignal) => Promise<unknown>;
+
+/** Bytes of a batch's body: room for the largest value, escaped, and for many small ones. */
+export function maxBatchBytes(maxValueBytes: number): number {
+  return Math.max(8 * 1024 * 1024, 2 * maxValueBytes + 64 * 1024);
+}
+
+/** Bytes of values that one answer collects before it ends the page, or refuses the rest of a batch. */
+export const maxAnswerBytes = 8 * 1024 * 1024;

@@ -1,0 +1,20 @@
+/** All of `/v1`. */
+import type { Route, Tell } from '../exchange.ts';
+import { batchRoute } from './batch-route.ts';
+import { clusterRoute } from './cluster-route.ts';
+import { docsRoutes } from './docs-route.ts';
+import { keyRoute } from './key-route.ts';
+import { listRoute } from './list-route.ts';
+import { nodeRoute } from './node-route.ts';
+import { problemAnswer } from './problem.ts';
+import type { V1Rooms } from './rooms.ts';
+
+export function v1Routes(rooms: V1Rooms): readonly Route[] {
+  return [keyRoute(rooms), listRoute(rooms), batchRoute(rooms), nodeRoute(rooms), clusterRoute(rooms), ...docsRoutes(rooms)];
+}
+
+/** How a failure outside an operation is told: no such path, no such method. */
+export function tellV1(rooms: V1Rooms): Tell {
+  const { node, logger, freshness } = rooms;
+  return (error, headers = []) => problemAnswer(error, { node, headers: [...headers, ...freshness()] }, logger);
+}
