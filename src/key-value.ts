@@ -141,6 +141,38 @@ export interface Listing {
   readonly applied: readonly Offset[];
 }
 
+/** A change of a key at its place in the log; `found` undefined: it was deleted. */
+export interface WatchChange {
+  readonly key: string;
+  readonly position: Position;
+  /** Log time. */
+  readonly time: Millis;
+  readonly found: FoundValue | undefined;
+  /** The value was learned from a statement: what came before it is not known. */
+  readonly learned: boolean;
+}
+
+/**
+ * What a watcher is told. `reset`: changes were missed, and the whole state follows as puts; keys it does not name are gone. `sync`: all of
+ * `positions` has been told, which is where the watch can be resumed.
+ */
+export type WatchEvent =
+  | { readonly kind: 'put'; readonly key: string; readonly found: FoundValue; readonly position: Position }
+  | { readonly kind: 'delete'; readonly key: string; readonly position: Position; readonly time: Millis }
+  | { readonly kind: 'reset' }
+  | { readonly kind: 'sync'; readonly positions: readonly Position[] };
+
+export interface WatchOptions {
+  /** One key; otherwise all with a prefix. */
+  readonly key?: string | undefined;
+  readonly prefix?: string | undefined;
+  /** All changes since; absent: from now on. Of a partition that it does not name nothing was seen. */
+  readonly from?: Seen | undefined;
+  /** Without `from`: the state is told first. */
+  readonly initial?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** The key-value service of one node, as every face calls it. Keys and values are checked here, by the same rules for all. */
 export interface KeyValue {
   readonly status: NodeStatus;
@@ -180,4 +212,10 @@ export interface KeyValue {
    * and not counted, so that only `signal` bounds the time it takes. Errors: as `list`; `position-not-reached` when `signal` ended it.
    */
   count(prefix: string, limit: number, signal?: AbortSignal): Promise<number>;
+  /**
+   * The changes of a key or a prefix, in the log's order within a partition, without gap or duplicate, until `signal` ends it or the node
+   * goes away; with a `sync` now and then while nothing changes. Errors: `key-invalid`, `overloaded`, `position-not-reached`, and those of
+   * `list`.
+   */
+  watch(options: WatchOptions): AsyncIterable<WatchEvent>;
 }

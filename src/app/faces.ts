@@ -36,6 +36,7 @@ export function serveHttp(
     },
     metrics: () => metrics.render(),
     observe: (route, method, status, seconds) => metrics.observeHttp(route, method, status, seconds),
+    observeWatch: metrics.observeWatch,
     logger,
     drainMs: config.drainTimeoutMs,
   });

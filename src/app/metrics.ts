@@ -1,5 +1,6 @@
 /** The one file that names `prom-client`: what is counted, under which names and units. docs/operations.md lists them. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { ObserveWatch } from '../../rpc/http/v1/rooms.ts';
 import type { Membership, Meter, NodeState, NodeStatus } from '../ports.ts';
 
 export interface MetricsOptions {
@@ -16,6 +17,7 @@ export interface Metrics {
   observeHttp(route: string, method: string, status: number, seconds: number): void;
   observeAvro(message: string, outcome: string, seconds: number): void;
   observePeer(outcome: string): void;
+  readonly observeWatch: ObserveWatch;
   render(): Promise<{ contentType: string; body: string }>;
 }
 
@@ -111,6 +113,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
       child.observe(seconds);
     },
     observePeer: (outcome) => peers.inc({ outcome }),
+    observeWatch: watches(registry),
     observeHttp(route, method, status, seconds) {
       const name = `${route} ${method} ${status}`;
       let child = children.get(name);
@@ -189,4 +192,16 @@ function gauges(registry: Registry, options: MetricsOptions): void {
       if (membership !== undefined) this.set({ state: membership.state }, membership.others.length);
     },
   });
+}
+
+function watches(registry: Registry): ObserveWatch {
+  const registers = [registry];
+  const open = new Gauge({ name: 'bitacora_watchers', help: 'Open watches, by transport', labelNames: ['transport'], registers });
+  const told = new Counter({ name: 'bitacora_watch_events_total', help: 'Events told to watchers', registers });
+  const cut = new Counter({ name: 'bitacora_watch_dropped_total', help: 'Watchers cut off because they took nothing', registers });
+  return (what, transport) => {
+    if (what === 'told') told.inc();
+    else if (what === 'cut') cut.inc();
+    else open.inc({ transport }, what === 'opened' ? 1 : -1);
+  };
 }

@@ -6,7 +6,7 @@
  * not be what others decided. The key stays doubtful until a statement or a plain write settles it.
  */
 import type { Answer, Entry, LogRecord, Millis, Offset } from '../ports.ts';
-import { genesisKey } from './keys.ts';
+import { genesisKey, isSystemKey } from './keys.ts';
 import { LoggedPut } from './logged-put.ts';
 import { never } from './position.ts';
 import type { Condition, Decoded } from './record.ts';
@@ -29,6 +29,17 @@ export interface Basis {
   /** The run stands behind a jump in offsets that is not resolved. */
   readonly inDoubt: boolean;
   readonly compactionLagMs: number;
+  /** Changes are told to watchers. */
+  readonly watched: boolean;
+}
+
+/** A key that has come to another entry, for those who watch; of what is doubtful nothing is told. */
+export interface Change {
+  readonly key: string;
+  readonly offset: Offset;
+  readonly entry: Entry;
+  /** Learned from a statement: what came before it is not known. */
+  readonly learned: boolean;
 }
 
 /** An understood record, and whether its writer has written it before. */
@@ -53,6 +64,7 @@ export class Deciding {
   readonly entries = new Map<string, Entry | undefined>();
   readonly answers = new Map<string, Answer>();
   readonly decisions: Decision[] = [];
+  readonly changes: Change[] = [];
   readonly #basis: Basis;
   /** Keys touched that have become doubtful, or ceased to be. */
   readonly #doubt = new Map<string, boolean>();
@@ -73,7 +85,9 @@ export class Deciding {
   /** A plain write is what it is, whatever was there before: most of the work of a restore is here. */
   write(record: LogRecord, decoded: Decoded): void {
     if (this.#members.length > 0) this.interrupted();
-    this.#set(decoded.key, decoded instanceof LoggedPut ? decoded : written(record, decoded, true));
+    const entry = decoded instanceof LoggedPut ? decoded : written(record, decoded, true);
+    this.#set(decoded.key, entry);
+    if (this.#basis.watched) this.#changed(record, decoded.key, entry, false);
   }
 
   /** Decides about a record, or about its atomic batch with the last member. */
@@ -109,7 +123,10 @@ export class Deciding {
     const { key } = decoded;
     const held = this.#held(key);
     if (decoded.operation === 'statement') {
-      this.#set(key, stated(record, decoded, held, this.#basis.compactionLagMs));
+      const wasDoubtful = this.#isDoubtful(key);
+      const entry = stated(record, decoded, held, this.#basis.compactionLagMs);
+      this.#set(key, entry);
+      if (this.#basis.watched && (wasDoubtful || entry.version !== (held?.version ?? never))) this.#changed(record, key, entry, true);
       return;
     }
     if (decoded.operation === 'tombstone') {
@@ -122,7 +139,9 @@ export class Deciding {
     // Nobody may give the topic another identity: it is stated again, or compaction would leave only this record.
     const refused = duplicate || repeated !== undefined || (key === genesisKey && !conditional);
     const holds = !refused && met(decoded.condition, held, record.time);
-    this.#set(key, holds ? written(record, decoded, !conditional) : ignored(record, held));
+    const entry = holds ? written(record, decoded, !conditional) : ignored(record, held);
+    this.#set(key, entry);
+    if (holds && this.#basis.watched) this.#changed(record, key, entry, false);
     if (duplicate) return;
     const answer = repeated ?? this.#answer(record, decoded, holds, held, conditional && this.#isDoubtful(key));
     this.#tell(decoded, answer);
@@ -134,7 +153,9 @@ export class Deciding {
     const holds = members.every(({ record, decoded, duplicate }, i) => !duplicate && met(decoded.condition, before[i], record.time));
     const doubtful = this.#basis.inDoubt || members.some(({ decoded }) => this.#isDoubtful(decoded.key));
     for (const { record, decoded } of members) {
-      this.#set(decoded.key, holds ? written(record, decoded, false) : ignored(record, this.#held(decoded.key)), doubtful);
+      const entry = holds ? written(record, decoded, false) : ignored(record, this.#held(decoded.key));
+      this.#set(decoded.key, entry, doubtful);
+      if (holds && this.#basis.watched) this.#changed(record, decoded.key, entry, false);
     }
     for (const [i, { record, decoded, duplicate }] of members.entries()) {
       if (!duplicate) this.#tell(decoded, this.#answer(record, decoded, holds, before[i], doubtful));
@@ -158,6 +179,10 @@ export class Deciding {
     if (decoded.by !== '') this.decisions.push({ by: decoded.by, answer });
     if (decoded.idempotencyKey === '' || decoded.batch !== undefined) return;
     this.answers.set(answerKey(decoded.idempotencyKey, decoded.key), answer);
+  }
+
+  #changed({ offset }: LogRecord, key: string, entry: Entry, learned: boolean): void {
+    if (!isSystemKey(key) && !this.#isDoubtful(key)) this.changes.push({ key, offset, entry, learned });
   }
 
   #held(key: string): Entry | undefined {

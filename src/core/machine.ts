@@ -12,12 +12,12 @@
  *   - a writer's sequence numbers count for half the compaction lag of log time.
  */
 import type { Answer, Entry, LogRecord, Millis, Offset, Partition, WriterMark } from '../ports.ts';
-import { type Basis, Deciding, type Decision } from './deciding.ts';
+import { type Basis, type Change, Deciding, type Decision } from './deciding.ts';
 import { genesisKey } from './keys.ts';
 import { partitionOf } from './partitioner.ts';
 import { type Decoded, decodeRecord, type UnreadableReason } from './record.ts';
 
-export { answerKey, type Decision, isLive, met } from './deciding.ts';
+export { answerKey, type Change, type Decision, isLive, met } from './deciding.ts';
 
 export interface Rules {
   readonly partition: Partition;
@@ -46,6 +46,8 @@ export interface Step {
   readonly answers: ReadonlyMap<string, Answer>;
   /** What those who wait for it have to hear. */
   readonly decisions: readonly Decision[];
+  /** In the log's order; none unless they are watched. */
+  readonly changes: readonly Change[];
   readonly skipped: readonly Skip[];
   /** Log time of the newest record, or the one given when there was none. */
   readonly logTime: Millis;
@@ -130,10 +132,10 @@ export function step(records: readonly LogRecord[], run: DecodedRun, state: Stat
   }
   if (operation !== undefined) applied.set(operation, (applied.get(operation) ?? 0) + count);
   deciding.interrupted();
-  const { entries, answers, decisions, doubtful } = deciding;
+  const { entries, answers, decisions, changes, doubtful } = deciding;
   let added = 0;
   for (const [key, entry] of entries) added += (entry === undefined ? 0 : 1) - (current.has(key) ? 1 : 0);
-  return { entries, doubtful, added, writers, answers, decisions, skipped, logTime, applied };
+  return { entries, doubtful, added, writers, answers, decisions, changes, skipped, logTime, applied };
 }
 
 function isPlain({ operation, key, idempotencyKey, batch }: Decoded): boolean {

@@ -9,6 +9,7 @@
 import { looseTextOf } from '../core/bytes.ts';
 import { genesisKey } from '../core/keys.ts';
 import {
+  type Change,
   type Decision,
   type DecodedRun,
   decodeRun,
@@ -37,6 +38,7 @@ import type {
   Store,
   StoreBatch,
   StoreIdentity,
+  WatchChange,
   WriterMark,
 } from '../ports.ts';
 import { genesisIdOf } from './genesis.ts';
@@ -56,6 +58,9 @@ export interface Applied {
   /** Those of them whose value this node does not know for certain. */
   readonly doubtful: ReadonlySet<string>;
   readonly decisions: readonly Decision[];
+  readonly first: Offset;
+  /** For those who watch; undefined: they are not all known. */
+  readonly changes: readonly WatchChange[] | undefined;
 }
 
 /** What others want to know of a batch: `began` before any of it can be seen, `applied` once it is written; each in the log's order. */
@@ -63,6 +68,8 @@ export interface ApplyListener {
   began(batch: LogBatch): void;
   /** A jump in offsets is unresolved: asked after `began`. */
   inDoubt(): boolean;
+  /** Changes are to be told. */
+  watched(): boolean;
   applied(applied: Applied): void;
   skipped(record: SkippedRecord): void;
   /** A batch could not be applied. Told at once: on a quiet partition nobody would bring the next batch and hear of it. */
@@ -76,8 +83,10 @@ interface Kept {
   readonly doubtful: Set<string>;
 }
 
-/** Marks and answers older than the compaction lag no longer count for anything; they are looked through this often. */
+/** Marks and answers older than the compaction lag no longer count for anything; they are looked through every so many batches. */
 const forgetEvery = 512;
+/** And so many times in a lag of log time: those of a long restore, or of a burst before it went quiet, would pile up. */
+const looksPerLag = 8;
 
 const nothing: ReadonlyMap<string, Entry> = new Map();
 
@@ -105,7 +114,8 @@ export class ApplyLoop {
   /** How many writes were taken and not yet handed to the store: while there are any, the next must not overtake them. */
   readonly #waiting: number[];
   #identity: StoreIdentity;
-  readonly #sinceForgotten: number[];
+  /** Batches since marks and answers were looked through, and the log time then. */
+  readonly #looked: { batches: number; at: number }[];
 
   private constructor(store: Store, log: LogIdentity, clock: Clock, meter: Meter, listener: ApplyListener, kept: Kept) {
     if (store.identity === undefined) throw new Error('the store must be identified before the loop begins');
@@ -124,7 +134,7 @@ export class ApplyLoop {
     this.#staged = [...store.checkpoints];
     this.#tail = this.#checkpoints.map(() => Promise.resolve());
     this.#waiting = this.#checkpoints.map(() => 0);
-    this.#sinceForgotten = this.#checkpoints.map(() => 0);
+    this.#looked = this.#checkpoints.map(() => ({ batches: 0, at: 0 }));
   }
 
   /** A loop that goes on where the store's checkpoints stand. */
@@ -271,8 +281,9 @@ export class ApplyLoop {
     const marks = this.#writers[partition] as Map<string, WriterMark>;
     const known = this.#answers[partition] as Map<string, Answer>;
     const inDoubt = this.#listener.inDoubt();
+    const watched = this.#listener.watched();
     const doubtful = (key: string): boolean => this.#doubtful.has(key);
-    const state = { current, marks, answers: known, doubtful, inDoubt, logTime: checkpoint.logTime };
+    const state = { current, marks, answers: known, doubtful, inDoubt, watched, logTime: checkpoint.logTime };
     const result = step(batch.records, run, state, this.#rules(partition));
     this.#noteDoubt(result);
     const next: Checkpoint = {
@@ -285,7 +296,7 @@ export class ApplyLoop {
     const identity = this.#identified(batch, result);
     const writers = new Map<string, WriterMark | undefined>(result.writers);
     const answers = new Map<string, Answer | undefined>(result.answers);
-    if (this.#forgets(partition)) {
+    if (this.#forgets(partition, result)) {
       for (const [writer, { time }] of marks) if (this.#isOld(time, result)) if (!writers.has(writer)) writers.set(writer, undefined);
       for (const [id, { time }] of known) if (this.#isOld(time, result)) if (!answers.has(id)) answers.set(id, undefined);
     }
@@ -300,7 +311,7 @@ export class ApplyLoop {
     });
     change(marks, writers);
     change(known, answers);
-    const { added, applied, skipped, decisions } = result;
+    const { added, applied, skipped, decisions, changes } = result;
     const told = {
       partition,
       next: batch.next,
@@ -310,6 +321,9 @@ export class ApplyLoop {
       unsettled: unsettledOf(result),
       doubtful: result.doubtful,
       decisions,
+      first: batch.first,
+      // Behind a jump some are hidden.
+      changes: watched && !batch.jumped ? changes.map((each) => toWatch(partition, each)) : undefined,
     };
     return this.#tellWhen(written, told, applied, skipped, batch.records.at(-1)?.time, identity);
   }
@@ -363,10 +377,11 @@ export class ApplyLoop {
   }
 
   /** Now and then the marks and answers are looked through. */
-  #forgets(partition: Partition): boolean {
-    const since = (this.#sinceForgotten[partition] as number) + 1;
-    this.#sinceForgotten[partition] = since % forgetEvery;
-    return since === forgetEvery;
+  #forgets(partition: Partition, { logTime }: Step): boolean {
+    const { batches, at } = this.#looked[partition] as { batches: number; at: number };
+    const forgets = batches + 1 >= forgetEvery || logTime - at >= this.#log.compactionLagMs / looksPerLag;
+    this.#looked[partition] = forgets ? { batches: 0, at: logTime } : { batches: batches + 1, at };
+    return forgets;
   }
 
   #isOld(time: Millis, { logTime }: Step): boolean {
@@ -386,6 +401,15 @@ export class ApplyLoop {
       this.#shownDoubtful.add(key);
     }
   }
+}
+
+/** With the value's bytes copied: what is told outlives the batch. */
+function toWatch(partition: Partition, { key, offset, entry, learned }: Change): WatchChange {
+  const { version, deleted, value, time, expires, id, contentType } = entry;
+  const found = deleted
+    ? undefined
+    : { value: new Uint8Array(value), version: { partition, offset: version }, time, expires, id, contentType };
+  return { key, position: { partition, offset }, time, found, learned };
 }
 
 /** Undefined: taken out. */

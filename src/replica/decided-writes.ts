@@ -42,6 +42,8 @@ export interface DecidedWritesOptions {
 export interface Proposal {
   readonly key: string;
   readonly condition: Expectation | undefined;
+  /** The record will be the answer to whoever sends the same request again. */
+  readonly repeatable: boolean;
   /** The record, once it is its turn to be written. */
   readonly record: (author: Authorship, condition: Condition | undefined) => NewRecord;
 }
@@ -54,7 +56,10 @@ export class DecidedWrites {
     this.#options = options;
   }
 
-  /** Errors: `version-conflict`, `unknown-outcome`, `conditions-unsupported`, `overloaded`, `bad-request`, and those of `Log.append`. */
+  /**
+   * Errors: `version-conflict`, `unknown-outcome`, `conditions-unsupported`, `overloaded`, `bad-request`, `position-not-reached` (nothing is
+   * written), and those of `Log.append`.
+   */
   async write(log: Log, partition: Partition, proposal: Proposal, idempotencyKey?: string, signal?: AbortSignal): Promise<Written> {
     const answer = idempotencyKey === undefined ? undefined : this.#answered(partition, idempotencyKey, proposal.key);
     if (answer !== undefined) return outcomeOf(answer, partition);
@@ -98,7 +103,10 @@ export class DecidedWrites {
     let expected: readonly Expected[] = [];
     try {
       const conditions = proposals.map(({ condition }) => conditionOf(condition, partition));
-      for (const [i, { key }] of proposals.entries()) await this.#mayHold(key, partition, conditions[i], patience);
+      for (const [i, { key, repeatable }] of proposals.entries()) {
+        // Of a request that may be sent again the log has the first word: an earlier attempt may be written, or may come yet.
+        if (!repeatable) await this.#mayHold(key, partition, conditions[i], patience);
+      }
       // The sequence numbers are taken and the records handed over in one go: the log keeps the order of the calls.
       const authors = proposals.map(() => author());
       expected = authors.map(({ by }) => this.decisions.expect(by));
@@ -115,10 +123,12 @@ export class DecidedWrites {
 
   /** What came of the same request before. Errors: `bad-request`, `overloaded`. */
   #answered(partition: Partition, idempotencyKey: string, key: string): Answer | undefined {
-    const { known } = this.#options;
+    const { known, horizon } = this.#options;
     checkIdempotencyKey(idempotencyKey);
     const answer = known.answer(partition, answerKey(idempotencyKey, key));
     if (answer === undefined && known.answersKept(partition) >= mostAnswers) {
+      // They are forgotten as log time passes, which in a quiet partition nothing else may see to.
+      horizon.barrier(partition).catch(() => undefined);
       throw new BitacoraError('overloaded', `partition ${partition} remembers ${mostAnswers} idempotency keys already`);
     }
     return answer;
@@ -126,14 +136,16 @@ export class DecidedWrites {
 
   /**
    * A condition that fails on this node may only fail because the node is behind, so it looks again behind a barrier. Errors:
-   * `version-conflict` when it fails then: nothing needs to be written.
+   * `version-conflict` when it fails then: nothing needs to be written; `position-not-reached`.
    */
   async #mayHold(key: string, partition: Partition, condition: Condition | undefined, patience: Patience): Promise<void> {
     const { horizon, waiters } = this.#options;
     if (condition === undefined || (await this.#conflictHere(key, partition, condition)) === undefined) return;
     const barrier = await patience.of(horizon.barrier(partition));
-    // A wait that ends early leaves it to the log to decide.
-    if (!(await waiters.wait(barrier, (giveUp) => patience.onEnd(giveUp)))) return;
+    // What is written when nobody waits any more would be of unknown outcome for certain.
+    if (!(await waiters.wait(barrier, (giveUp) => patience.onEnd(giveUp)))) {
+      throw new BitacoraError('position-not-reached', 'this node is behind, and nothing has been written');
+    }
     const conflict = await this.#conflictHere(key, partition, condition);
     if (conflict !== undefined) throw conflict;
   }

@@ -39,7 +39,9 @@ export interface FollowingOptions {
   readonly author: () => Authorship;
   /** `node/incarnation` of this process's own records. */
   readonly writer: string;
-  readonly applied: (partition: Partition, next: Offset, keys: readonly string[]) => void;
+  readonly applied: (batch: Applied) => void;
+  /** Somebody watches. */
+  readonly watched: () => boolean;
   readonly decided: (decisions: readonly Decision[]) => void;
   readonly skipped: (record: SkippedRecord) => void;
   readonly caughtUp: () => void;
@@ -79,6 +81,7 @@ export class Following {
         if (batch.jumped) options.jumped();
         following?.progress.began(batch);
       },
+      watched: () => options.watched() || (following?.progress.caughtUp ?? false),
       inDoubt: () => following?.progress.doubt ?? false,
       applied: (batch) => {
         if (following !== undefined) following.#applied(batch);
@@ -158,7 +161,7 @@ export class Following {
     const news = this.progress.finished(batch.partition, batch.next, batch.records);
     this.#entries += batch.added;
     this.#settler.applied(batch.keys, batch.unsettled, (by) => by.startsWith(`${writer}/`));
-    applied(batch.partition, batch.next, batch.keys);
+    applied(batch);
     if (batch.decisions.length > 0) this.#options.decided(batch.decisions);
     this.#subscription?.progress([...this.progress.applied]);
     if (news === 'caught-up') this.#caughtUp();

@@ -10,6 +10,7 @@ import { checkKey, type Limits } from '../core/keys.ts';
 import { isLive } from '../core/machine.ts';
 import { partitionOf } from '../core/partitioner.ts';
 import { bestAnswer } from '../core/peer-answers.ts';
+import { never } from '../core/position.ts';
 import type {
   Clock,
   Entry,
@@ -139,15 +140,20 @@ export class Reads {
 
   /** A peer that is not in doubt answers, from no earlier than `least`; or this node ceases to be. Errors: `in-doubt`. */
   async #whenInDoubt(key: string, bytes: Uint8Array, least: number, options: ReadOptions): Promise<ReadAnswer> {
-    const { clock, meter, peers, peerReads, peerTimeoutMs, genesis } = this.#options;
+    const { clock, meter, peers, peerReads, peerTimeoutMs, genesis, whole } = this.#options;
     const patience = this.#reaching.patience(options);
     try {
       for (;;) {
         const answers: PeerAnswer[] = [];
         if (peerReads !== 'never') for await (const answer of peers.ask(key, peerTimeoutMs, options.signal)) answers.push(answer);
         const placed = answers.filter(({ next }) => next !== undefined);
-        const best = bestAnswer(placed, { next: (least - 1) as Offset, genesis: genesis(), time: undefined }, clock.now());
-        const local = await this.#local(key, bytes);
+        // Who has not come to the record that this node is in doubt about knows less than it told before.
+        const newest = (await this.entry(key))?.newest ?? never;
+        const beyond = { next: Math.max(least - 1, newest) as Offset, genesis: genesis(), time: undefined };
+        const best = bestAnswer(placed, beyond, clock.now());
+        // Behind a jump that came since, this node would claim to reflect what it does not.
+        const held = await this.#local(key, bytes);
+        const local = least > 0 && !whole() ? undefined : held;
         if (local !== undefined || best !== undefined) {
           const answer = local ?? {
             source: 'peer',

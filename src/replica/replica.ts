@@ -25,6 +25,8 @@ import type {
   ReadOptions,
   SkippedRecord,
   Store,
+  WatchEvent,
+  WatchOptions,
   WriteOptions,
   Written,
 } from '../ports.ts';
@@ -33,6 +35,7 @@ import { Listings } from './listing.ts';
 import { type PeerReads, Reads } from './reads.ts';
 import { Supervisor } from './supervisor.ts';
 import { Waiters } from './waiters.ts';
+import { Watching } from './watching.ts';
 import { Writes } from './writes.ts';
 
 export interface ReplicaOptions {
@@ -77,6 +80,7 @@ export class Replica implements KeyValue {
   readonly #supervisor: Supervisor;
   readonly #reads: Reads;
   readonly #listings: Listings;
+  readonly #watching: Watching;
   readonly #writes: Writes;
   readonly #skipped: SkippedRecord[] = [];
   #draining = false;
@@ -114,10 +118,13 @@ export class Replica implements KeyValue {
       ...options,
       author: () => this.#writes.author(),
       writer: this.#writes.writer,
-      applied: (partition, next, keys) => {
+      applied: ({ partition, first, next, keys, changes }) => {
         this.#reads.applied(keys);
         this.#waiters.applied(partition, next);
+        this.#watching.applied(partition, first, next, changes);
       },
+      watched: () => this.#watching.count > 0,
+      lost: () => this.#watching.lost(),
       decided: (decisions) => this.#writes.decisions.tell(decisions),
       caughtUp: () => this.#waiters.caughtUp(),
       skipped: (record) => {
@@ -148,6 +155,16 @@ export class Replica implements KeyValue {
       behind: () => this.#supervisor.behind,
     });
     this.#listings = new Listings(local);
+    this.#watching = new Watching({
+      clock,
+      limits,
+      partitions: local.partitions,
+      applied: local.applied,
+      genesis: local.genesis,
+      whole: local.whole,
+      list: (asked) => this.list(asked),
+      readLocal: (key) => this.readLocal(key),
+    });
   }
 
   /** Opens the store and sets out for the log. */
@@ -222,6 +239,10 @@ export class Replica implements KeyValue {
     return this.#writes.writeAtomic(writes, options.signal);
   }
 
+  watch(options: WatchOptions): AsyncIterable<WatchEvent> {
+    return this.#watching.watch(options);
+  }
+
   /** Says not ready, and goes on serving. */
   announceLeaving(): void {
     this.#draining = true;
@@ -243,6 +264,7 @@ export class Replica implements KeyValue {
     this.#draining = true;
     this.#writes.refuse();
     this.#waiters.release();
+    this.#watching.close();
     await this.#supervisor.stop();
     await this.#options.peers.close();
   }

@@ -15,11 +15,20 @@ import type { Clock, Entry, Log, Logger, Millis, Offset, Store } from '../ports.
 
 const othersWaitMs = 3_000;
 const retryMs = 1_000;
-/** So long a node in doubt waits for a statement before it asks for one, and so long for the answer. */
+/** So long a node in doubt waits for a statement before it asks for one, and so long for the answer; each time twice as long, up to a bound. */
 const askAfterMs = 6_000;
+const longestAskMs = 96_000;
 const mostInFlight = 32;
-/** More than this is left to the other nodes, and to a later pass. */
+/** What is more than this is looked up in the store when these are settled. */
 const mostKnown = 100_000;
+
+/** A key that is to be stated. */
+interface Due {
+  /** Monotonic time from which this node states it, or asks for it when it is in doubt. */
+  at: number;
+  /** How long it waits for an answer the next time. */
+  askMs: number;
+}
 
 export interface SettlerOptions {
   readonly store: Store;
@@ -36,10 +45,12 @@ export interface SettlerOptions {
 
 export class Settler {
   readonly #options: SettlerOptions;
-  /** Key -> monotonic time from which this node states it, or asks for it when it is in doubt. */
-  readonly #due = new Map<string, number>();
-  readonly #stop = new AbortController();
-  #inFlight = 0;
+  readonly #due = new Map<string, Due>();
+  /** There are more unsettled keys than are known here. */
+  #more = false;
+  /** Ends the waits for statements under way. */
+  readonly #underWay = new Set<AbortController>();
+  #stopped = false;
   #cancel: (() => void) | undefined;
 
   constructor(options: SettlerOptions) {
@@ -52,32 +63,55 @@ export class Settler {
 
   /** Keys that were unsettled in the store when this node began to follow the log. */
   remember(keys: readonly string[]): void {
-    for (const key of keys.slice(0, mostKnown)) this.#put(key, othersWaitMs);
+    for (const key of keys) this.#add(key, othersWaitMs);
     if (this.#due.size > 0) this.#wake(retryMs);
   }
 
   /** A batch is applied: some keys became unsettled, others were settled. `own` tells whether this node wrote the newest record. */
   applied(keys: readonly string[], unsettled: ReadonlyMap<string, Entry>, own: (by: string) => boolean): void {
     if (this.#due.size > 0) for (const key of keys) if (!unsettled.has(key)) this.#due.delete(key);
-    for (const [key, { by }] of unsettled) {
-      if (this.#due.size < mostKnown && !this.#due.has(key)) this.#put(key, own(by) ? 0 : othersWaitMs);
-    }
-    if (this.#due.size > 0) this.#wake(0);
+    for (const [key, { by }] of unsettled) this.#add(key, own(by) ? 0 : othersWaitMs);
+    if (this.#due.size > 0 || this.#more) this.#wake(0);
   }
 
-  #put(key: string, waitMs: number): void {
+  #add(key: string, waitMs: number): void {
+    if (this.#due.has(key)) return;
+    if (this.#due.size >= mostKnown) {
+      this.#more = true;
+      return;
+    }
     const { clock, isDoubtful } = this.#options;
-    this.#due.set(key, clock.monotonic() + (isDoubtful(key) ? askAfterMs : waitMs));
+    this.#due.set(key, { at: clock.monotonic() + (isDoubtful(key) ? askAfterMs : waitMs), askMs: askAfterMs });
+  }
+
+  /** It is stated, or asked for: when that has to be done once more, should it come to nothing. */
+  #again(key: string, due: Due): void {
+    const { clock, isDoubtful } = this.#options;
+    const isAsked = isDoubtful(key);
+    due.at = clock.monotonic() + (isAsked ? due.askMs : othersWaitMs);
+    if (isAsked) due.askMs = Math.min(2 * due.askMs, longestAskMs);
+  }
+
+  /** Those that were too many to be known. */
+  async #lookForMore(): Promise<void> {
+    this.#more = false;
+    try {
+      const keys = await this.#options.store.unsettled();
+      if (!this.#stopped) this.remember(keys);
+    } catch {
+      // The store is being closed: who opens it again asks it, too.
+    }
   }
 
   stop(): void {
-    this.#stop.abort();
+    this.#stopped = true;
+    for (const wait of this.#underWay) wait.abort();
     this.#cancel?.();
     this.#due.clear();
   }
 
   #wake(delayMs: number): void {
-    if (this.#stop.signal.aborted || (this.#cancel !== undefined && delayMs > 0)) return;
+    if (this.#stopped || (this.#cancel !== undefined && delayMs > 0)) return;
     this.#cancel?.();
     this.#cancel = this.#options.clock.after(delayMs, () => {
       this.#cancel = undefined;
@@ -89,16 +123,18 @@ export class Settler {
     const { clock, mayState } = this.#options;
     const now = clock.monotonic();
     for (const [key, due] of this.#due) {
-      if (!mayState() || this.#inFlight >= mostInFlight || this.#stop.signal.aborted) break;
-      if (due > now) continue;
-      this.#put(key, othersWaitMs);
-      this.#inFlight++;
-      void this.#state(key).finally(() => this.#inFlight--);
+      if (!mayState() || this.#underWay.size >= mostInFlight || this.#stopped) break;
+      if (due.at > now) continue;
+      this.#again(key, due);
+      const wait = new AbortController();
+      this.#underWay.add(wait);
+      void this.#state(key, wait.signal).finally(() => this.#underWay.delete(wait));
     }
+    if (this.#more && this.#due.size < mostKnown / 2) void this.#lookForMore();
     if (this.#due.size > 0) this.#wake(retryMs);
   }
 
-  async #state(key: string): Promise<void> {
+  async #state(key: string, signal: AbortSignal): Promise<void> {
     const { store, log, author, applied, logTime, logger, isDoubtful } = this.#options;
     const bytes = bytesOf(key);
     const partition = partitionOf(bytes, log.identity.partitions);
@@ -112,12 +148,12 @@ export class Settler {
         return;
       }
       if (isDoubtful(key)) {
-        await log.append(partition, questionRecord(bytes, author()), this.#stop.signal);
+        await log.append(partition, questionRecord(bytes, author()), signal);
         return;
       }
       const stated = { deleted: entry.deleted, version: entry.version, asof, at, id: entry.id, by: entry.by, time: entry.time };
       const more = { expires: entry.expires, contentType: entry.contentType };
-      await log.append(partition, statementRecord(bytes, entry.value, stated, author(), more), this.#stop.signal);
+      await log.append(partition, statementRecord(bytes, entry.value, stated, author(), more), signal);
     } catch (error) {
       // It stays due, and is stated again; statements are idempotent.
       logger.debug({ event: 'settler.retry', code: codeOf(error) }, 'a statement was not taken; it is tried again');

@@ -12,7 +12,7 @@ import { BitacoraError, codeOf } from '../core/errors.ts';
 import type { Decision } from '../core/machine.ts';
 import type { Authorship } from '../core/record.ts';
 import type { Log, Millis, NodeState, Offset, Partition, SkippedRecord, Store } from '../ports.ts';
-import type { ApplyLoop } from './apply-loop.ts';
+import type { Applied, ApplyLoop } from './apply-loop.ts';
 import { Following } from './following.ts';
 import type { Progress } from './progress.ts';
 import type { ReplicaOptions } from './replica.ts';
@@ -24,7 +24,11 @@ export interface SupervisorOptions extends ReplicaOptions {
   readonly author: () => Authorship;
   /** `node/incarnation` of this process's own records. */
   readonly writer: string;
-  readonly applied: (partition: Partition, next: Offset, keys: readonly string[]) => void;
+  readonly applied: (batch: Applied) => void;
+  /** Somebody watches. */
+  readonly watched: () => boolean;
+  /** Changes are missed: behind a jump in offsets, or with another store. */
+  readonly lost: () => void;
   readonly skipped: (record: SkippedRecord) => void;
   readonly decided: (decisions: readonly Decision[]) => void;
   /** The node has caught up with the log, and no jump in offsets is unresolved. */
@@ -204,6 +208,7 @@ export class Supervisor {
       },
       jumped: () => {
         this.#whole = false;
+        this.#options.lost();
         if (this.#state === 'ready') this.#enter('restoring');
       },
     });
@@ -279,6 +284,7 @@ export class Supervisor {
 
   async #rebuild(reason: string): Promise<void> {
     await this.#closeStore();
+    this.#options.lost();
     try {
       await this.#options.setStoreAside(reason);
     } catch (error) {

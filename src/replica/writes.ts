@@ -118,18 +118,19 @@ export class Writes {
     const { key, value, condition, contentType, expires } = write;
     const bytes = checkKey(key, this.#options.limits);
     const more = { contentType, expires, idempotencyKey };
+    const repeatable = idempotencyKey !== undefined;
     if (value === undefined) {
       const record: Proposal['record'] = (author, holds) =>
         holds === undefined
           ? deleteRecord(bytes, author, { idempotencyKey })
           : conditionalDeleteRecord(bytes, holds, author, { idempotencyKey });
-      return { bytes, proposal: { key, condition, record } };
+      return { bytes, proposal: { key, condition, repeatable, record } };
     }
     checkValue(value, this.#options.limits);
     checkDeadline(expires);
     const record: Proposal['record'] = (author, holds) =>
       holds === undefined ? putRecord(bytes, value, author, more) : conditionalPutRecord(bytes, value, holds, author, more);
-    return { bytes, proposal: { key, condition, record } };
+    return { bytes, proposal: { key, condition, repeatable, record } };
   }
 
   /** Errors: `draining`, `log-unavailable`. */

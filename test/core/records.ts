@@ -77,7 +77,7 @@ export function apply(held: PartitionState, records: readonly LogRecord[], by: R
     if (entry !== undefined) current.set(key, entry);
   }
   const { writers: marks, answers, logTime, inDoubt } = held;
-  const state = { current, marks, answers, doubtful: (key: string) => held.doubtful.has(key), inDoubt, logTime };
+  const state = { current, marks, answers, doubtful: (key: string) => held.doubtful.has(key), inDoubt, watched: true, logTime };
   const result = step(records, run, state, by);
   for (const [key, entry] of result.entries) {
     if (entry === undefined) held.entries.delete(key);

@@ -87,6 +87,7 @@ async function begin() {
   const loop = await ApplyLoop.begin(slow.store, identity, new TestClock(), quiet, {
     began: () => undefined,
     inDoubt: () => false,
+    watched: () => true,
     applied: (told) => applied.push(told),
     skipped: () => undefined,
     failed: (error) => failed.push(error),

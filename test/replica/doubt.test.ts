@@ -51,6 +51,13 @@ test('a peer that is not in doubt answers for it', async () => {
   expect(await reads(world, node, 'k')).toBe('from a peer');
 });
 
+test('a peer that has not come to the record in doubt does not answer for it: it knows less than this node has told', async () => {
+  const world = openWorld(lag);
+  await unstated(world);
+  const node = await readyNode(world, { peers: fakePeers(world.clock, saying(1, 'from behind')) });
+  expect(await codeFrom(world, node.replica.read('k'))).toBe('in-doubt');
+});
+
 test('a plain write ends it', async () => {
   const world = openWorld(lag);
   await unstated(world);
@@ -107,4 +114,32 @@ test('behind a jump a node vouches for nothing until it knows an end of the log 
   told();
   expect(textOfAnswer(await world.clock.outcome(waiting))).toBe('last');
   expect(await codeFrom(world, late.replica.readLocal('k'))).toBe('none');
+});
+
+test('a jump that was not resolved when the node went is not resolved when it comes back', async () => {
+  const world = openWorld(lag);
+  const first = await readyNode(world);
+  for (let i = 0; i < 20; i++) await write(world, first, 'k', `${i}`);
+  await world.clock.advance(10_000);
+  expect(world.topic.compact()).toBeGreaterThan(0);
+  await world.clock.outcome(first.replica.close());
+  // The log does not tell its ends, but for the start of a node, which compares them with its store.
+  const silent = (log: Log): Log =>
+    new Proxy(log, {
+      get(target, name) {
+        if (name === 'bounds') return () => (following ? new Promise(() => undefined) : target.bounds());
+        if (name === 'subscribe') following = true;
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === 'function' ? value.bind(target) : value;
+      },
+    });
+  let following = false;
+  const late = await startNode(world, { name: 'n2:8082', changed: silent, peerReads: 'never' });
+  await untilApplied(world, late);
+  await world.clock.outcome(late.replica.close());
+  following = false;
+  const again = await startNode(world, { name: 'n2:8082', disk: late.disk(), changed: silent, peerReads: 'never' });
+  world.topic.inject(partitionIn(world, 'k'), conditionalPutRecord(bytesOf('k'), bytesOf('new'), 'present', by(2, 'x/1')));
+  await untilApplied(world, again);
+  expect(again.disk().doubtful).toEqual(new Set(['k']));
 });

@@ -1,15 +1,17 @@
 /** Clients of the simulated world: each does one thing after another, and notes what it was told, and between which ends of the log. */
 import { bytesOf } from '../../src/core/bytes.ts';
 import { codeOf, VersionConflict } from '../../src/core/errors.ts';
-import type { Consistency, Expectation, Millis, Offset, Position, ReadAnswer, WriteOptions, Written } from '../../src/ports.ts';
+import type { Consistency, Expectation, Millis, Offset, Partition, Position, ReadAnswer, WriteOptions, Written } from '../../src/ports.ts';
 import type { Replica } from '../../src/replica/replica.ts';
-import type { Check } from './checks.ts';
+import type { WriteCheck } from './checks.ts';
+import { writeBatch } from './client-batches.ts';
+import { list } from './client-lists.ts';
 import type { SimulatedNode } from './node.ts';
 import type { World } from './world.ts';
 
 /** Nobody waits longer for an answer; a node that has crashed gives none. */
 const longestWaitMs = 90_000;
-const gone = Symbol('gone');
+export const gone = Symbol('gone');
 
 export function startClients(world: World): { readonly name: string; readonly done: () => boolean }[] {
   return Array.from({ length: world.options.clients }, (_, i) => {
@@ -22,58 +24,90 @@ export function startClients(world: World): { readonly name: string; readonly do
   });
 }
 
-function isUnknown(told: unknown): told is typeof gone | Error {
+export function isUnknown(told: unknown): told is typeof gone | Error {
   return told === gone || (told instanceof Error && codeOf(told) === 'unknown-outcome');
 }
 
-class Client {
+type Told<T> = T | Error | typeof gone;
+
+/** Both were answered for certain, and not the same. */
+function isOther(first: WriteCheck, second: WriteCheck): boolean {
+  const certain = [first, second].every(({ told }) => told === 'written' || told === 'refused');
+  return certain && (first.told !== second.told || first.version !== second.version || first.current !== second.current);
+}
+
+export class Client {
   readonly name: string;
-  readonly #world: World;
+  readonly world: World;
   /** What it has seen of each partition: the offset of the newest record. */
-  readonly #seen = new Map<number, number>();
+  readonly seen = new Map<Partition, number>();
   /** Versions it knows, by key. */
-  readonly #known = new Map<string, Position>();
+  readonly known = new Map<string, Position>();
   #count = 0;
 
   constructor(world: World, name: string) {
     this.name = name;
-    this.#world = world;
+    this.world = world;
   }
 
   async run(): Promise<void> {
-    const { clock, chance } = this.#world;
-    while (!this.#world.over) {
+    const { clock, chance, keys } = this.world;
+    while (!this.world.over) {
       await clock.pause(chance.between(20, chance.once(20) ? 20_000 : 1_500));
-      const node = chance.pick(this.#world.nodes);
+      // Doubts are few and short, and must be met.
+      const doubted = chance.once(2)
+        ? this.world.nodes.find(({ replica, disk }) => replica !== undefined && disk.doubtful.size > 0)
+        : undefined;
+      const node = doubted ?? chance.pick(this.world.nodes);
       if (node.replica === undefined) continue;
-      const key = `k${chance.between(0, this.#world.options.keys - 1)}`;
-      if (chance.once(2)) await this.#read(node, node.replica, key);
-      else await this.#write(node, node.replica, key);
+      const key = chance.pick(doubted === undefined ? keys : keys.filter((each) => doubted.disk.doubtful.has(each))) ?? chance.pick(keys);
+      if (node.disk.doubtful.has(key)) this.world.count('keys in doubt asked for');
+      const what = chance.between(1, 10);
+      if (what <= 4) await this.#read(node, node.replica, key);
+      else if (what <= 8) await this.#write(node, node.replica, key);
+      else if (what === 9) await writeBatch(this, node, node.replica);
+      else await list(this, node, node.replica);
     }
   }
 
+  /** A value that nobody else writes. */
+  value(): string {
+    return `${this.name}/${++this.#count}`;
+  }
+
+  sees(partition: Partition, offset: number): void {
+    this.seen.set(partition, Math.max(this.seen.get(partition) ?? -1, offset));
+  }
+
+  /** As likely nothing as a condition on what stands there, as far as it knows. */
+  condition(key: string): Expectation | undefined {
+    const known = this.known.get(key);
+    return this.world.chance.pick([undefined, 'absent', 'present', known, known, known]);
+  }
+
   async #read(node: SimulatedNode, replica: Replica, key: string): Promise<void> {
-    const { chance, clock } = this.#world;
-    const oracle = this.#world.oracleOf(key);
-    const partition = this.#world.partitionOf(key);
+    const { chance, clock } = this.world;
+    const oracle = this.world.oracleOf(key);
+    const partition = this.world.partitionOf(key);
     const consistency: Consistency = chance.pick(['local', 'local', 'latest', 'linearizable']);
-    const seenOffset = chance.once(2) ? this.#seen.get(partition) : undefined;
+    const seenOffset = chance.once(2) ? this.seen.get(partition) : undefined;
     const genesis = replica.genesis;
     const position = { partition, offset: seenOffset as Offset };
     const seen = seenOffset === undefined || genesis === undefined ? undefined : { genesis, positions: [position] };
     const ready = replica.status.ready;
     const began = { next: oracle.next, at: clock.now() };
-    const answer = await this.#told<ReadAnswer>(replica.read(key, { consistency, ...(seen === undefined ? {} : { seen }) }));
+    const answer = await this.told<ReadAnswer>(replica.read(key, { consistency, ...(seen === undefined ? {} : { seen }) }));
     if (answer === gone || answer instanceof Error || node.replica !== replica) return;
     const { found, applied } = answer;
     // Behind a jump in offsets a node is not ready, and what it has is of no point in time; unless the read asked for more.
     const vouched = (ready && replica.status.ready) || consistency !== 'local' || seen !== undefined;
     if (vouched) {
-      this.#seen.set(partition, Math.max(this.#seen.get(partition) ?? -1, applied.offset - 1));
-      if (found?.version !== undefined) this.#known.set(key, found.version);
+      this.sees(partition, applied.offset - 1);
+      if (found?.version !== undefined) this.known.set(key, found.version);
     }
+    if (answer.source === 'peer') this.world.count('answers of peers');
     const least = Math.max(applied.offset, seen === undefined ? 0 : (seenOffset as number) + 1, consistency === 'local' ? 0 : began.next);
-    this.#world.checks.push({
+    this.world.checks.push({
       kind: 'read',
       ...{ client: this.name, node: node.name, key, consistency, source: answer.source, least, most: oracle.next, vouched },
       ...{ value: found === undefined ? undefined : Buffer.from(found.value).toString(), version: found?.version?.offset },
@@ -82,24 +116,14 @@ class Client {
   }
 
   async #write(node: SimulatedNode, replica: Replica, key: string): Promise<void> {
-    const { chance, clock } = this.#world;
-    const oracle = this.#world.oracleOf(key);
+    const { chance, clock } = this.world;
+    const oracle = this.world.oracleOf(key);
     const deletes = chance.once(4);
-    const value = `${this.name}/${++this.#count}`;
+    const value = this.value();
     const options = this.#options(key, deletes);
     const began = { next: oracle.next, at: clock.now() };
-    const attempt = (on: Replica) => (deletes ? on.delete(key, options) : on.put(key, bytesOf(value), options));
-    let told = await this.#told<Written>(attempt(replica));
-    let retried = false;
-    // With an idempotency key the same request may be sent again, to any node.
-    if (isUnknown(told) && options.idempotencyKey !== undefined) {
-      const other = chance.pick(this.#world.nodes.filter(({ replica: up }) => up !== undefined));
-      if (other?.replica !== undefined) {
-        retried = true;
-        told = await this.#told<Written>(attempt(other.replica));
-      }
-    }
-    const check: Check = {
+    const attempt = (on: Replica) => this.told<Written>(deletes ? on.delete(key, options) : on.put(key, bytesOf(value), options));
+    const check = (told: Told<Written>, retried: boolean): WriteCheck => ({
       kind: 'write',
       ...{ client: this.name, node: node.name, key, deletes, value, condition: options.condition, began: began.next, retried },
       ...{ ended: oracle.next, idempotent: options.idempotencyKey !== undefined, expires: options.expires ?? 0 },
@@ -111,19 +135,30 @@ class Client {
           : told instanceof Error
             ? { told: 'failed' as const, code: codeOf(told) }
             : { told: 'written' as const, version: told.position.offset }),
-    };
-    this.#world.checks.push(check);
+    });
+    let told = await attempt(replica);
+    const first = check(told, false);
+    this.world.checks.push(first);
+    // With an idempotency key the same request may be sent again, to any node; a proxy does so unasked.
+    const other = chance.pick(this.world.nodes.filter(({ replica: up }) => up !== undefined))?.replica;
+    const again = isUnknown(told) || (first.told !== 'failed' && chance.once(3));
+    if (options.idempotencyKey !== undefined && other !== undefined && again) {
+      told = await attempt(other);
+      const second = check(told, true);
+      this.world.checks.push(second);
+      this.world.count('requests sent again');
+      if (clock.now() - began.at <= this.world.options.compactionLagMs / 2 && isOther(first, second))
+        this.world.troubles.push(`the same request was answered differently: ${JSON.stringify([first, second])}`);
+    }
     if (!(told === gone || told instanceof Error)) {
-      this.#seen.set(told.position.partition, Math.max(this.#seen.get(told.position.partition) ?? -1, told.position.offset));
-      this.#known.set(key, told.position);
-    } else if (told instanceof VersionConflict && told.current !== undefined) this.#known.set(key, told.current);
+      this.sees(told.position.partition, told.position.offset);
+      this.known.set(key, told.position);
+    } else if (told instanceof VersionConflict && told.current !== undefined) this.known.set(key, told.current);
   }
 
   #options(key: string, deletes: boolean): WriteOptions {
-    const { chance, clock } = this.#world;
-    const known = this.#known.get(key);
-    const conditions: readonly (Expectation | undefined)[] = [undefined, 'absent', 'present', known, known, known];
-    const condition = chance.pick(conditions);
+    const { chance, clock } = this.world;
+    const condition = this.condition(key);
     return {
       ...(condition === undefined ? {} : { condition }),
       ...(!deletes && chance.once(5) ? { expires: (clock.now() + chance.between(500, 30_000)) as Millis } : {}),
@@ -132,8 +167,10 @@ class Client {
   }
 
   /** The outcome, an error among them; `gone`: none came. */
-  async #told<T>(work: Promise<T>): Promise<T | Error | typeof gone> {
-    const late = this.#world.clock.pause(longestWaitMs).then((): typeof gone => gone);
-    return Promise.race([work.catch((error: unknown) => (error instanceof Error ? error : new Error(String(error)))), late]);
+  async told<T>(work: Promise<T>): Promise<Told<T>> {
+    const late = this.world.clock.pause(longestWaitMs).then((): typeof gone => gone);
+    const told = await Promise.race([work.catch((error: unknown) => (error instanceof Error ? error : new Error(String(error)))), late]);
+    if (told instanceof Error) this.world.count(codeOf(told));
+    return told;
   }
 }

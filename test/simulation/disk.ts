@@ -1,8 +1,18 @@
 /** A store whose writes take time, so that a process may die before, after, and between them. */
+import { BitacoraError } from '../../src/core/errors.ts';
 import type { Checkpoint, Entry, Partition, Scan, ScanRange, Store, StoreBatch, StoreIdentity } from '../../src/ports.ts';
 import { type MemoryDisk, openMemoryStore } from '../../storage/store/memory-store.ts';
 import type { SeededChance } from './chance.ts';
 import type { WorldClock } from './clock.ts';
+
+export interface DiskOptions {
+  readonly clock: WorldClock;
+  readonly chance: SeededChance;
+  /** A rule broken on purpose: the checkpoint is written apart from the data. */
+  readonly checkpointFirst: boolean;
+  /** Told of every write: how many of its keys are in doubt. */
+  readonly inDoubt: (keys: number) => void;
+}
 
 export class SlowDiskStore implements Store {
   readonly #store: Store;
@@ -13,16 +23,24 @@ export class SlowDiskStore implements Store {
   readonly #staged = new Map<string, number>();
   #tail: Promise<unknown> = Promise.resolve();
   #dead = false;
+  #failure: BitacoraError | undefined;
+  readonly #inDoubt: (keys: number) => void;
 
-  private constructor(store: Store, clock: WorldClock, chance: SeededChance, checkpointFirst: boolean) {
+  private constructor(store: Store, { clock, chance, checkpointFirst, inDoubt }: DiskOptions) {
     this.#store = store;
     this.#clock = clock;
     this.#chance = chance;
     this.#checkpointFirst = checkpointFirst;
+    this.#inDoubt = inDoubt;
   }
 
-  static async open(disk: MemoryDisk, clock: WorldClock, chance: SeededChance, checkpointFirst: boolean): Promise<SlowDiskStore> {
-    return new SlowDiskStore(await openMemoryStore(disk), clock, chance, checkpointFirst);
+  static async open(disk: MemoryDisk, options: DiskOptions): Promise<SlowDiskStore> {
+    return new SlowDiskStore(await openMemoryStore(disk), options);
+  }
+
+  /** `store-failed`: nothing is written any more until it is opened again. `store-damaged`: nor read. */
+  fail(code: 'store-failed' | 'store-damaged'): void {
+    this.#failure ??= new BitacoraError(code, 'it has failed, on purpose');
   }
 
   crash(): void {
@@ -54,6 +72,7 @@ export class SlowDiskStore implements Store {
   }
 
   async load(keys: readonly string[]): Promise<readonly (Entry | undefined)[]> {
+    if (this.#failure?.code === 'store-damaged') throw this.#failure;
     const entries = await this.#store.load(keys);
     if (this.#chance.once(2)) await this.#clock.pause(this.#chance.between(0, 3));
     return entries;
@@ -68,12 +87,14 @@ export class SlowDiskStore implements Store {
     const written = this.#tail.then(async () => {
       await this.#clock.pause(this.#chance.between(0, 10));
       if (this.#dead) return new Promise<void>(() => undefined);
+      if (this.#failure !== undefined) throw this.#failure;
       if (this.#checkpointFirst) {
         await this.#store.write({ ...batch, entries: new Map(), writers: new Map() });
         await this.#clock.pause(this.#chance.between(0, 50));
         if (this.#dead) return new Promise<void>(() => undefined);
       }
       await this.#store.write(batch);
+      this.#inDoubt(batch.doubtful?.size ?? 0);
       for (const key of batch.entries.keys()) {
         const left = (this.#staged.get(key) as number) - 1;
         if (left === 0) this.#staged.delete(key);

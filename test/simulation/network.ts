@@ -31,6 +31,10 @@ export interface NetworkOptions {
   readonly held: () => number;
   /** A rule broken on purpose. */
   readonly broken: Broken;
+  /** Counts what happens. */
+  readonly count: (what: string) => void;
+  /** Authorships (`by`) of records whose connection was given up while they were on their way. */
+  readonly givenUp: Set<string>;
 }
 
 /** What is done to what passes between a node and its log, to break a rule. */
@@ -50,6 +54,10 @@ export class NetworkLog implements Log {
   #heldUntil = 0;
   #slowMs = 5;
   #dead = false;
+  #closed = false;
+  #subscriber: Subscriber | undefined;
+  /** Ends the wait for what is on its way. */
+  readonly #underWay = new Set<() => void>();
   #lastBarrier: { at: number; position: Promise<Position> } | undefined;
 
   constructor(options: NetworkOptions) {
@@ -77,6 +85,20 @@ export class NetworkLog implements Log {
     this.#slowMs = ms;
   }
 
+  #isCut(): boolean {
+    return this.state === 'disconnected';
+  }
+
+  /** Nothing passes for so long. `ends`: the subscription does not outlive it. */
+  cut(ms: number, ends: boolean): void {
+    this.#log.disconnect();
+    this.#options.clock.after(ms, () => this.#log.reconnect());
+    const subscriber = this.#subscriber;
+    if (!ends || subscriber === undefined) return;
+    this.#subscriber = undefined;
+    subscriber.ended(new BitacoraError('log-unavailable', 'the connection is gone'));
+  }
+
   /** The process is gone: nothing is delivered any more; what was sent arrives, or does not. */
   crash(): void {
     this.#dead = true;
@@ -97,10 +119,14 @@ export class NetworkLog implements Log {
     let sent = false;
     const arrived = (this.#tails[partition] as Promise<unknown>).then(async () => {
       if (signal?.aborted) throw new BitacoraError('log-unavailable', 'withdrawn before it was sent');
+      if (this.#closed) throw new BitacoraError('closed', 'the log is closed');
+      if (this.#isCut()) throw new BitacoraError('log-unavailable', 'the log is out of reach; nothing was sent');
       sent = true;
       await clock.pause(Math.max(chance.between(1, 12), this.#heldUntil - clock.monotonic()));
-      // A request that was under way when its process died arrives, or does not.
-      if (this.#dead && chance.once(2)) throw new BitacoraError('unknown-outcome', 'lost with its process');
+      // It is sent again until it comes through.
+      while (this.#isCut() && !this.#dead && !this.#closed) await clock.pause(chance.between(50, 150));
+      // A request that was under way when its process died, or its connection was given up, arrives, or does not.
+      if ((this.#dead || this.#closed) && chance.once(2)) throw new BitacoraError('unknown-outcome', 'lost with its connection');
       return this.#arrives(partition, records);
     });
     this.#tails[partition] = arrived.catch(() => undefined);
@@ -108,13 +134,23 @@ export class NetworkLog implements Log {
       const late = (): void => {
         if (sent) reject(new BitacoraError('unknown-outcome', 'sent, and not acknowledged in time'));
       };
+      const giveUp = (): void => {
+        late();
+        if (!sent) reject(new BitacoraError('closed', 'the log is closed'));
+        else for (const { headers } of records) this.#options.givenUp.add(Buffer.from(headers['by'] ?? []).toString());
+      };
       signal?.addEventListener('abort', late, { once: true });
-      arrived
-        .then(
-          (position) => clock.after(chance.between(1, 8), () => void awake().then(() => resolve(position))),
-          (error) => void awake().then(() => reject(error)),
-        )
-        .finally(() => signal?.removeEventListener('abort', late));
+      this.#underWay.add(giveUp);
+      const end = async (tell: () => void): Promise<void> => {
+        await awake();
+        tell();
+        this.#underWay.delete(giveUp);
+        signal?.removeEventListener('abort', late);
+      };
+      arrived.then(
+        (position) => clock.after(chance.between(1, 8), () => void end(() => resolve(position))),
+        (error) => end(() => reject(error)),
+      );
     });
   }
 
@@ -142,15 +178,17 @@ export class NetworkLog implements Log {
 
   async subscribe(options: SubscribeOptions, subscriber: Subscriber): Promise<Subscription> {
     const { clock, chance, broken, awake } = this.#options;
+    this.#subscriber = subscriber;
     return this.#log.subscribe(options, {
       batch: async (batch) => {
         await clock.pause(chance.between(0, this.#slowMs));
         await awake();
-        if (this.#dead) return new Promise(() => undefined);
+        if (this.#dead || this.#subscriber !== subscriber) return new Promise(() => undefined);
+        if (batch.jumped) this.#options.count('jumps');
         return subscriber.batch(broken.batch?.(batch, clock.now()) ?? batch);
       },
       ended: (error) => {
-        if (!this.#dead) subscriber.ended(error);
+        if (!this.#dead && this.#subscriber === subscriber) subscriber.ended(error);
       },
     });
   }
@@ -165,6 +203,8 @@ export class NetworkLog implements Log {
   }
 
   close(): Promise<void> {
+    this.#closed = true;
+    for (const giveUp of this.#underWay) giveUp();
     return this.#log.close();
   }
 }

@@ -1,4 +1,5 @@
 /** A node of the simulated world: the real heart, on a disk that outlives it. */
+import { BitacoraError } from '../../src/core/errors.ts';
 import type { Meter, Offset, PeerAnswer, Peers } from '../../src/ports.ts';
 import { openReplica, type Replica } from '../../src/replica/replica.ts';
 import { MemoryDisk } from '../../storage/store/memory-store.ts';
@@ -19,7 +20,11 @@ export class SimulatedNode {
   #log: NetworkLog | undefined;
   #store: SlowDiskStore | undefined;
   #replica: Replica | undefined;
-  #isFrozen = false;
+  /** Frozen or cut off until then, and a little longer: what it missed it has to read first. */
+  #awayUntil = 0;
+  #cutUntil = 0;
+  /** Its store will be set aside. */
+  #damaged = false;
   /** Whatever ended it, or was a mistake of ours. */
   readonly troubles: string[] = [];
 
@@ -43,7 +48,8 @@ export class SimulatedNode {
 
   /** It knows every key: it is at the log's end, as far as it can tell, and in no doubt. */
   get knows(): boolean {
-    return this.#replica?.status.ready === true && this.#disk.doubtful.size === 0 && this.#log?.held === false && !this.#isFrozen;
+    const isAway = this.#damaged || this.#world.clock.monotonic() < this.#awayUntil || this.#log?.state !== 'connected';
+    return this.#replica?.status.ready === true && this.#disk.doubtful.size === 0 && this.#log?.held === false && !isAway;
   }
 
   async start(): Promise<void> {
@@ -54,17 +60,23 @@ export class SimulatedNode {
     const replica = await openReplica({
       node: this.name,
       openLog: async () => {
+        if (clock.monotonic() < this.#cutUntil) throw new BitacoraError('log-unavailable', 'there is no way to the log');
         const log = new NetworkLog({ ...network, awake: () => nodeClock.awake(), held: () => world.heldFor(this) });
         this.#log = log;
         return log;
       },
       openStore: async () => {
-        const store = await SlowDiskStore.open(this.#disk, clock, chance, network.broken.checkpointFirst ?? false);
+        const store = await SlowDiskStore.open(this.#disk, {
+          ...{ clock, chance, checkpointFirst: network.broken.checkpointFirst ?? false },
+          inDoubt: (keys) => world.count('doubtful keys', keys),
+        });
         this.#store = store;
         return store;
       },
       setStoreAside: async (reason) => {
-        this.troubles.push(`${this.name} set its store aside: ${reason}`);
+        if (!this.#damaged) this.troubles.push(`${this.name} set its store aside: ${reason}`);
+        this.#damaged = false;
+        world.count('rebuilds');
         this.#disk = new MemoryDisk();
       },
       peers: this.#peers(),
@@ -95,17 +107,32 @@ export class SimulatedNode {
     this.#store?.crash();
     this.#replica = undefined;
     this.#log = undefined;
+    this.#store = undefined;
+    this.#damaged = false;
   }
 
   /** Its process stands still. */
   freeze(ms: number): void {
-    const { clock } = this.#world;
     this.#clock?.freeze(ms);
-    this.#isFrozen = true;
-    // What it missed it has to read first.
-    clock.after(ms + 1_000, () => {
-      this.#isFrozen = false;
-    });
+    this.#away(ms);
+  }
+
+  /** No way to the log. `ends`: it is opened anew when there is. */
+  cut(ms: number, ends: boolean): void {
+    this.#log?.cut(ms, ends);
+    if (ends) this.#cutUntil = this.#world.clock.monotonic() + ms;
+    this.#away(ms + 5_000);
+  }
+
+  /** Its disk fails, and is well again when it is opened anew; or what was on it is lost. */
+  fail(code: 'store-failed' | 'store-damaged'): void {
+    if (this.#store === undefined) return;
+    this.#store.fail(code);
+    if (code === 'store-damaged') this.#damaged = true;
+  }
+
+  #away(ms: number): void {
+    this.#awayUntil = Math.max(this.#awayUntil, this.#world.clock.monotonic() + ms + 1_000);
   }
 
   /** Its disk is lost. */

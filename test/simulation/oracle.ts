@@ -20,6 +20,8 @@ export interface Verdict {
   readonly version: number;
 }
 
+const ignored: Verdict = { outcome: 'ignored', version: -1 };
+
 export const nothingEver: Truth = { version: -1, value: '', deleted: true, expires: 0 };
 
 interface Change {
@@ -38,6 +40,8 @@ export class Oracle {
   readonly #changes = new Map<string, Change[]>();
   readonly #writers = new Map<string, { readonly sequence: number; readonly time: number }>();
   readonly #answers = new Map<string, { readonly verdict: Verdict; readonly time: number }>();
+  /** Members of an atomic batch whose last has not come yet. */
+  #members: { readonly record: LogRecord; readonly repeated: boolean }[] = [];
   readonly #lagMs: number;
 
   constructor(lagMs: number) {
@@ -47,7 +51,7 @@ export class Oracle {
   /** Takes the next record of the log. */
   append(record: LogRecord): void {
     this.records.push(record);
-    this.verdicts.push(this.#judge(record));
+    this.verdicts[record.offset] = this.#judge(record);
   }
 
   get next(): number {
@@ -68,41 +72,58 @@ export class Oracle {
   }
 
   #judge(record: LogRecord): Verdict {
-    const ignored: Verdict = { outcome: 'ignored', version: -1 };
-    const key = textOf(record.key as Uint8Array) as string;
-    const header = (name: string): string | undefined => {
-      const value = record.headers?.[name] as Uint8Array | undefined;
-      return value === undefined ? undefined : textOf(value);
-    };
-    const op = header('op') ?? '';
-    const repeatedWrite = this.#isDuplicate(header('by'), record.time);
-    if (repeatedWrite || op === 's' || op === 'sd') return ignored;
-    const ik = header('ik');
+    const key = keyOf(record);
+    const op = headerOf(record, 'op') ?? '';
+    const repeated = this.#isDuplicate(headerOf(record, 'by'), record.time);
+    if (headerOf(record, 'tx') !== undefined) return this.#judgeMember(record, repeated);
+    if (repeated || op === 's' || op === 'sd') return ignored;
+    const ik = headerOf(record, 'ik');
     const answered = ik === undefined ? undefined : this.#answers.get(`${ik}\0${key}`);
     if (answered !== undefined && record.time - answered.time <= this.#lagMs / 2) {
       return { outcome: answered.verdict.outcome === 'written' ? 'repeated' : 'refused', version: answered.verdict.version };
     }
-    const held = this.at(key, record.offset);
-    const live = !held.deleted && (held.expires === 0 || held.expires > record.time);
-    const wanted = header('if');
-    const holds =
-      wanted === undefined ||
-      (wanted === 'never' ? false : wanted === 'absent' ? !live : wanted === 'present' ? live : live && held.version === Number(wanted));
     if (op === 't') {
-      if (!live) this.#change(key, record.offset, nothingEver);
+      if (!isLive(this.at(key, record.offset), record.time)) this.#change(key, record.offset, nothingEver);
       return ignored;
     }
-    const verdict: Verdict = holds
-      ? { outcome: 'written', version: record.offset }
-      : { outcome: 'refused', version: live ? held.version : -1 };
-    if (holds) {
-      const deleted = op === 'd' || op === 'cd' || record.value === null;
-      const value = deleted ? '' : Buffer.from(record.value as Uint8Array).toString();
-      const truth = { version: record.offset, value, deleted, expires: deleted ? 0 : Number(header('exp') ?? 0) };
-      this.#change(key, record.offset, truth);
-    }
+    const holds = this.#holds(record);
+    const verdict = this.#verdict(record, holds);
+    if (holds) this.#change(key, record.offset, writtenBy(record));
     if (ik !== undefined) this.#answers.set(`${ik}\0${key}`, { verdict, time: record.time });
     return verdict;
+  }
+
+  /** All of a batch is decided with its last member, and is there from its place on: the members come side by side, and all of them. */
+  #judgeMember(record: LogRecord, repeated: boolean): Verdict {
+    this.#members.push({ record, repeated });
+    if (this.#members.length < Number(headerOf(record, 'tx')?.split('/')[2])) return ignored;
+    const members = this.#members.splice(0);
+    if (members.some((each) => each.repeated)) return ignored;
+    const holds = members.every((each) => this.#holds(each.record));
+    // Before any of them has changed anything.
+    const verdicts = members.map((each) => this.#verdict(each.record, holds));
+    for (const [i, each] of members.entries()) {
+      if (holds) this.#change(keyOf(each.record), record.offset, writtenBy(each.record));
+      this.verdicts[each.record.offset] = verdicts[i] as Verdict;
+    }
+    return verdicts.at(-1) as Verdict;
+  }
+
+  /** The condition of a record, at its place and its log time. */
+  #holds(record: LogRecord): boolean {
+    const wanted = headerOf(record, 'if');
+    const held = this.at(keyOf(record), record.offset);
+    const live = isLive(held, record.time);
+    if (wanted === undefined) return true;
+    if (wanted === 'never') return false;
+    if (wanted === 'absent') return !live;
+    return live && (wanted === 'present' || held.version === Number(wanted));
+  }
+
+  #verdict(record: LogRecord, holds: boolean): Verdict {
+    if (holds) return { outcome: 'written', version: record.offset };
+    const held = this.at(keyOf(record), record.offset);
+    return { outcome: 'refused', version: isLive(held, record.time) ? held.version : -1 };
   }
 
   #change(key: string, from: Offset, truth: Truth): void {
@@ -124,4 +145,24 @@ export class Oracle {
     this.#writers.set(writer, { sequence, time });
     return false;
   }
+}
+
+export function headerOf(record: LogRecord, name: string): string | undefined {
+  const value = record.headers?.[name] as Uint8Array | undefined;
+  return value === undefined ? undefined : textOf(value);
+}
+
+function keyOf(record: LogRecord): string {
+  return textOf(record.key as Uint8Array) as string;
+}
+
+function isLive({ deleted, expires }: Truth, at: number): boolean {
+  return !deleted && (expires === 0 || expires > at);
+}
+
+function writtenBy(record: LogRecord): Truth {
+  const op = headerOf(record, 'op');
+  const deleted = op === 'd' || op === 'cd' || record.value === null;
+  const value = deleted ? '' : Buffer.from(record.value as Uint8Array).toString();
+  return { version: record.offset, value, deleted, expires: deleted ? 0 : Number(headerOf(record, 'exp') ?? 0) };
 }

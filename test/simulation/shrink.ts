@@ -8,6 +8,8 @@ const lesser: readonly ((world: WorldOptions) => Changes)[] = [
   () => ({ duplicates: 0 }),
   () => ({ holds: false }),
   () => ({ freezes: false }),
+  () => ({ cuts: false }),
+  () => ({ failures: false }),
   () => ({ sweeps: false }),
   () => ({ wipes: false }),
   () => ({ crashes: false }),
@@ -15,6 +17,7 @@ const lesser: readonly ((world: WorldOptions) => Changes)[] = [
   () => ({ partitions: 1 }),
   ({ nodes }) => ({ nodes: Math.max(2, nodes - 1) }),
   ({ clients }) => ({ clients: Math.max(1, clients - 1) }),
+  ({ tagged }) => ({ tagged: Math.max(1, tagged - 1) }),
   ({ keys }) => ({ keys: Math.max(1, Math.floor(keys / 2)) }),
   ({ durationMs }) => ({ durationMs: Math.max(5_000, Math.floor(durationMs / 2)) }),
 ];

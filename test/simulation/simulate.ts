@@ -22,15 +22,23 @@ else await runAll();
 async function runAll(): Promise<void> {
   const began = performance.now();
   let [wrong, operations, records] = [0, 0, 0];
+  const counts = new Map<string, { times: number; worlds: number }>();
   for (const seed of seeds) {
     const outcome = await simulate(seed);
     operations += outcome.operations;
     records += outcome.records;
+    for (const [what, times] of outcome.counts) {
+      const sum = counts.get(what) ?? { times: 0, worlds: 0 };
+      counts.set(what, { times: sum.times + times, worlds: sum.worlds + 1 });
+    }
     if (outcome.violations.length === 0) continue;
     wrong++;
     console.log(`seed ${seed}:\n  ${outcome.violations.slice(0, 5).join('\n  ')}`);
     console.log(`  smallest world: ${JSON.stringify(await shrunk(seed))}`);
   }
+  // What few worlds do, few worlds test.
+  for (const [what, { times, worlds }] of [...counts].sort())
+    console.log(`  ${what}: ${(times / seeds.length).toFixed(1)} a world, in ${Math.round((100 * worlds) / seeds.length)} % of them`);
   const each = Math.round((performance.now() - began) / seeds.length);
   console.log(`${seeds.length} seeds, ${wrong} went wrong; ${operations} operations, ${records} records, ${each} ms each`);
   process.exitCode = wrong === 0 ? 0 : 1;

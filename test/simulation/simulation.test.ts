@@ -7,18 +7,28 @@ import { simulate, worldOf } from './world.ts';
 const seeds = 300;
 const atOnce = 50;
 
+/** What must not be seldom. */
+const happenings = [
+  ...['crashes', 'cuts', 'freezes', 'jumps', 'rebuilds', 'stores: store-failed', 'tombstones', 'statements', 'doubtful keys'],
+  ...['records written', 'records refused', 'records repeated', 'records ignored', 'requests sent again', 'version-conflict'],
+  ...['batches written', 'batches refused', 'lists local', 'lists local, session', 'lists latest', 'lists linearizable'],
+];
+
 describe('nothing goes wrong', () => {
   test.each(Array.from({ length: seeds / atOnce }, (_, i) => i * atOnce + 1))(
     `seeds from %i on`,
     async (from) => {
       let operations = 0;
+      const counts = new Map<string, number>();
       for (let seed = from; seed < from + atOnce; seed++) {
         const outcome = await simulate(seed);
         expect(outcome.violations, `seed ${seed}; npm run simulate -- --from ${seed} --seeds 1`).toEqual([]);
         operations += outcome.operations;
+        for (const [what, times] of outcome.counts) counts.set(what, (counts.get(what) ?? 0) + times);
       }
       // An idle world finds nothing.
       expect(operations / atOnce).toBeGreaterThan(100);
+      expect(happenings.filter((what) => (counts.get(what) ?? 0) < atOnce / 4)).toEqual([]);
     },
     120_000,
   );
