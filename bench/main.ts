@@ -1,4 +1,4 @@
-/** `npm run bench [-- http post avro restore]`: ratios inside one run, because absolute figures on a shared machine mean little. */
+/** `npm run bench [-- http post v1 avro restore]`: ratios inside one run, because absolute figures on a shared machine mean little. */
 import { buildProject } from '../test/services/build.ts';
 import { startKafka } from '../test/services/kafka.ts';
 import { benchAvro } from './avro.ts';
@@ -6,6 +6,7 @@ import { benchHttp } from './http.ts';
 import { benchPost } from './post.ts';
 import { fellShort } from './report.ts';
 import { benchRestore } from './restore.ts';
+import { benchV1 } from './v1.ts';
 
 const wanted = process.argv.slice(2);
 const wants = (name: string) => wanted.length === 0 || wanted.includes(name);
@@ -15,11 +16,15 @@ if (wants('http')) {
   process.stdout.write('http\n');
   await benchHttp();
 }
-const kafka = wants('post') || wants('avro') || wants('restore') ? await startKafka() : undefined;
+const kafka = ['post', 'v1', 'avro', 'restore'].some(wants) ? await startKafka() : undefined;
 try {
   if (kafka !== undefined && wants('post')) {
     process.stdout.write('post\n');
     await benchPost(kafka);
+  }
+  if (kafka !== undefined && wants('v1')) {
+    process.stdout.write('v1\n');
+    await benchV1(kafka);
   }
   if (kafka !== undefined && wants('avro')) {
     process.stdout.write('avro\n');

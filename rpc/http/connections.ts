@@ -92,6 +92,15 @@ export class Connections {
     return true;
   }
 
+  /** Of an answer that has no end of its own. True: it is the connection's last; false: the client has sent more behind it already. */
+  makeLast(socket: Socket, response: ServerResponse): boolean {
+    const connection = this.#all.get(socket);
+    if (connection === undefined) return true;
+    if (connection.newest !== response) return false;
+    connection.closing = true;
+    return true;
+  }
+
   /**
    * Lets every connection end by itself: the next answer is its last. Connections on which nothing is owed have `idleGraceMs` for a
    * request that is already on its way; whatever is left after `limitMs` is cut. Resolves when no connection is left.

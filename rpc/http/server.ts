@@ -17,8 +17,9 @@ import { createHotRead } from './hot-read.ts';
 import { createRespond } from './respond.ts';
 import { createRouter } from './router.ts';
 import { rpcRoute } from './rpc-routes.ts';
+import { Streams } from './streams.ts';
 import { announcesTooMuch } from './too-much.ts';
-import type { AskMember, V1Rooms } from './v1/rooms.ts';
+import type { AskMember, ObserveWatch, V1Rooms } from './v1/rooms.ts';
 import { tellV1, v1Routes } from './v1/routes.ts';
 import { isV1 } from './v1/target.ts';
 
@@ -40,6 +41,10 @@ export interface HttpServerOptions {
   readonly metrics: () => Promise<Metrics>;
   /** Hears of every answer: route as a path or template of the table, or `other`, method, status (499: the client went away), seconds. */
   readonly observe: (route: string, method: string, status: number, seconds: number) => void;
+  /** Hears of watches. */
+  readonly observeWatch?: ObserveWatch;
+  /** How often a watch without changes shows that it lives, in milliseconds; default 15,000. */
+  readonly heartbeatMs?: number;
   readonly logger: Logger;
   /** Bound of `drain`. */
   readonly drainMs: number;
@@ -48,7 +53,7 @@ export interface HttpServerOptions {
 export interface HttpServer {
   readonly address: { readonly host: string; readonly port: number };
   /**
-   * Stops accepting, gives every connection its last answer and waits for them, at most `drainMs`. Requests that were begun are
+   * Stops accepting, ends the streams, gives every connection its last answer and waits for them, at most `drainMs`. Requests that were begun are
    * finished; idle connections stay for a moment, for what is already on its way. Idempotent, never rejects.
    */
   drain(): Promise<void>;
@@ -56,6 +61,8 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
+/** Shorter than what balancers wait for a silent answer, which is half a minute or more. */
+const usualHeartbeatMs = 15_000;
 /** How long an idle connection is kept in a drain, in milliseconds: more than a request is under way. */
 const idleGraceMs = 500;
 const maxHeaders = 64;
@@ -69,8 +76,10 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
   const connections = new Connections();
   const respond = createRespond(connections, limits.requestTimeoutMs);
   const freshness = createFreshness(keyValue, options.node);
-  const { node, version, members, askMember } = options;
-  const rooms: V1Rooms = { keyValue, limits, respond, logger, freshness, node, version, members, askMember };
+  const streams = new Streams(connections);
+  const { node, version, members, askMember, observeWatch = () => undefined, heartbeatMs = usualHeartbeatMs } = options;
+  const watching = { streams, observeWatch, heartbeatMs };
+  const rooms: V1Rooms = { keyValue, limits, respond, logger, freshness, node, version, members, askMember, ...watching };
   const routes = [rpcRoute(rooms), clusterRoute(rooms), ...healthRoutes(rooms, options.metrics), ...v1Routes(rooms)];
   const labelOf = createLabels(routes);
   const [tellProblem, tellRpc] = [tellV1(rooms), (error: unknown, headers?: readonly string[]) => failureAnswer(error, logger, headers)];
@@ -104,10 +113,12 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
     if (!connections.begin(socket, response)) return;
     response.once('close', () => {
       connections.settled(socket);
-      const status = response.writableFinished ? response.statusCode : 499;
+      // A stream is answered when it has begun, and leaving it is how its client ends it.
+      const begunAt = streams.begunAt(response);
+      const status = response.writableFinished || begunAt !== undefined ? response.statusCode : 499;
       const label = labelOf((request.url ?? '').split('?', 1)[0] ?? '');
       const method = methods.has(request.method ?? '') ? (request.method as string) : 'other';
-      observe(label, method, status, (performance.now() - start) / 1000);
+      observe(label, method, status, ((begunAt ?? performance.now()) - start) / 1000);
     });
     // In a drain the rest of what has arrived is begun before the first answer could be called the connection's last.
     if (connections.draining) setImmediate(route, request, response);
@@ -121,7 +132,7 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
 
   const address = await listen(server, options.host, options.port, 'API_PORT');
   server.on('error', (err) => logger.error({ event: 'http.error', err }, 'the HTTP server reported an error'));
-  return { address, ...ending(server, connections, options.drainMs) };
+  return { address, ...ending(server, connections, streams, options.drainMs) };
 }
 
 /** Names few enough for metrics: keys in paths must not become labels. */
@@ -131,7 +142,7 @@ function createLabels(routes: readonly Route[]): (path: string) => string {
   return (path) => (exact.has(path) ? path : (templates.find(({ pattern }) => pattern?.test(path))?.path ?? 'other'));
 }
 
-function ending(server: Server, connections: Connections, drainMs: number): Pick<HttpServer, 'drain' | 'close'> {
+function ending(server: Server, connections: Connections, streams: Streams, drainMs: number): Pick<HttpServer, 'drain' | 'close'> {
   let drained: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     server.close();
@@ -141,7 +152,11 @@ function ending(server: Server, connections: Connections, drainMs: number): Pick
     drain() {
       // Of http.Server, close() would also cut idle connections at once, with requests that are already on their way to them.
       NetServer.prototype.close.call(server);
-      drained ??= connections.drain(idleGraceMs, drainMs).then(close);
+      if (drained === undefined) {
+        drained = connections.drain(idleGraceMs, drainMs).then(close);
+        // Behind it: what is answered now is to be its connection's last.
+        streams.drain();
+      }
       return drained;
     },
     close,

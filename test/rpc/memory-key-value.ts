@@ -21,6 +21,7 @@ import type {
   WriteOptions,
   Written,
 } from '../../src/ports.ts';
+import { MemoryWatches } from './memory-watches.ts';
 
 export const maxValueBytes = 100_000;
 
@@ -47,6 +48,7 @@ export interface MemoryKeyValue extends KeyValue {
   readonly reads: ReadOptions[];
   /** Reasons with which waits were ended. */
   readonly aborted: unknown[];
+  readonly watches: MemoryWatches;
 }
 
 export function createMemoryKeyValue(partitions = 1): MemoryKeyValue {
@@ -91,6 +93,7 @@ export function createMemoryKeyValue(partitions = 1): MemoryKeyValue {
       entries.set(key, { value, version: position, time, expires, id, contentType: options?.contentType ?? '' });
     }
     self.written.push(key);
+    self.watches.changed({ key, position, time: Date.now() as Millis, found: entries.get(key), learned: false });
     return { position, id };
   }
 
@@ -141,6 +144,11 @@ export function createMemoryKeyValue(partitions = 1): MemoryKeyValue {
     writes: [],
     reads: [],
     aborted: [],
+    watches: new MemoryWatches({
+      genesis: () => self.genesis,
+      applied,
+      state: (wanted) => liveKeys('').flatMap((key) => (wanted(key) ? [[key, entries.get(key) as FoundValue] as const] : [])),
+    }),
     skipped: [],
     get genesis() {
       return self.status.genesis;
@@ -206,6 +214,10 @@ export function createMemoryKeyValue(partitions = 1): MemoryKeyValue {
     async count(prefix, limit, signal) {
       await begin({ signal });
       return Math.min(liveKeys(prefix).length, limit);
+    },
+    async *watch(options) {
+      if (self.failure) throw self.failure;
+      yield* self.watches.watch(options);
     },
   };
   return self;

@@ -22,6 +22,7 @@ export const answerHeaders = {
     '`no-cache`: may be kept, and is asked for again each time with its ETag. `no-store`: may not be kept.',
     'no-cache',
   ),
+  'X-Accel-Buffering': text('For nginx: each event is passed on as it comes.', 'no'),
   'Retry-After': Type.Integer({ minimum: 0, description: 'Seconds after which to try again.' }),
   Allow: text('The methods that the path knows.', 'GET, HEAD, PUT, DELETE'),
 } as const satisfies Record<string, TSchema>;

@@ -33,10 +33,11 @@ export interface Told {
   readonly body?: string | Uint8Array;
 }
 
+/** `handle` gives the answer; undefined: it has answered by itself. */
 export function answering<Q extends TObject, H extends TObject>(
   rooms: V1Rooms,
   operation: Operation<Q, H>,
-  handle: (call: Call<Q, H>) => Promise<Told> | Told,
+  handle: (call: Call<Q, H>) => Promise<Told | undefined> | Told,
 ): Handler {
   return async (request, response) => {
     const always = [...rooms.freshness()];
@@ -53,6 +54,7 @@ export function answering<Q extends TObject, H extends TObject>(
       session = new Session(rooms.keyValue, (headers as Record<string, string>)['Bitacora-Min-Position']);
       const query = readQuery(operation.query, request.url ?? '');
       const told = await handle({ request, response, query, headers, session, headersOut, inProblem });
+      if (told === undefined) return;
       const all = [...(told.headers ?? []), ...headersOut, ...position(), ...always];
       answer = { status: told.status, type: told.type ?? 'application/json', headers: all, body: told.body ?? '' };
     } catch (error) {

@@ -10,13 +10,14 @@ const latest = 8_640_000_000_000_000;
 /** Undefined: for ever. Errors: `bad-request`. */
 export function deadlineOf({ ttl, expires }: { ttl?: string | number; expires?: string }, now: number): Millis | undefined {
   if (ttl !== undefined && expires !== undefined) throw new BitacoraError('bad-request', 'ttl and expires cannot both be given');
-  if (ttl !== undefined) return inTime(now + ttlMs(String(ttl)), now, 'ttl');
+  if (ttl !== undefined) return inTime(now + durationMs(String(ttl), 'ttl'), now, 'ttl');
   return expires === undefined ? undefined : inTime(momentOf(expires), now, 'expires');
 }
 
-function ttlMs(text: string): number {
+/** `30s`, in milliseconds. Errors: `bad-request`, naming the parameter. */
+export function durationMs(text: string, name: string): number {
   const match = /^(\d{1,15})(ms|s|m|h|d)?$/.exec(text);
-  if (match === null) throw new BitacoraError('bad-request', 'ttl is a whole number with ms, s, m, h or d, or of seconds: 30s');
+  if (match === null) throw new BitacoraError('bad-request', `${name} is a whole number with ms, s, m, h or d, or of seconds: 30s`);
   return Number(match[1]) * (units[match[2] ?? 's'] as number);
 }
 

@@ -46,6 +46,7 @@ const writeErrors = [
   'overloaded',
   'draining',
   'unknown-outcome',
+  'position-not-reached',
 ] as const;
 /** Of every operation that reads. */
 export const readErrors = [

@@ -1,6 +1,5 @@
 /** `GET /v1/kv`: pages of keys and counts; `DELETE /v1/kv`: all keys under a prefix. */
 import { BitacoraError } from '../../../src/core/errors.ts';
-import { isSystemKey } from '../../../src/core/keys.ts';
 import type { Route } from '../exchange.ts';
 import { answering, type CallOf, jsonAnswer, type Told } from './answering.ts';
 import { afterCursor, cursorOf } from './cursor.ts';
@@ -8,7 +7,7 @@ import { deletePrefix, listKeys, maxCount } from './list-operations.ts';
 import { readPage } from './page.ts';
 import { isSet } from './parameters.ts';
 import { deleteUnder } from './prefix-delete.ts';
-import { type Patiently, patience, readingOf } from './reading.ts';
+import { checkPrefix, type Patiently, patience, readingOf } from './reading.ts';
 import { listedItem } from './representation.ts';
 import type { V1Rooms } from './rooms.ts';
 import type { Session } from './session.ts';
@@ -62,9 +61,4 @@ export function listRoute(rooms: V1Rooms): Route {
   }
 
   return { path: listKeys.path, methods: { GET: answering(rooms, listKeys, list), DELETE: answering(rooms, deletePrefix, remove) } };
-}
-
-/** Errors: `key-invalid`. */
-function checkPrefix(prefix: string): void {
-  if (isSystemKey(prefix)) throw new BitacoraError('key-invalid', 'keys that begin with a NUL byte are reserved');
 }

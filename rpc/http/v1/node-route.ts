@@ -20,6 +20,7 @@ const supports = [
   'batch',
   'atomic-batch',
   'prefix-delete',
+  'watch',
 ];
 const maxListItems = 1_000;
 

@@ -5,6 +5,7 @@ import { commonErrors, type Operation, type Outcome } from './operation.ts';
 import { operations } from './operations.ts';
 import type { TObject, TSchema } from './schema.ts';
 import * as shapes from './shapes.ts';
+import { WatchBody, WatchLine } from './watch-shapes.ts';
 
 type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json };
 export type JsonObject = { readonly [name: string]: Json };
@@ -21,6 +22,8 @@ const named: ReadonlyMap<unknown, string> = new Map<unknown, string>([
   [shapes.BatchBody, 'Batch'],
   [shapes.BatchResult, 'BatchResult'],
   [shapes.BatchAnswer, 'BatchAnswer'],
+  [WatchLine, 'Event'],
+  [WatchBody, 'Events'],
   [shapes.NodeBody, 'Node'],
   [shapes.MemberBody, 'Member'],
   [shapes.ClusterBody, 'Cluster'],

@@ -4,6 +4,7 @@ import { deleteValue, getValue, putValue } from './key-operations.ts';
 import { deletePrefix, listKeys } from './list-operations.ts';
 import { getCluster, getDocs, getNode, getOpenApi } from './node-operations.ts';
 import type { Operation } from './operation.ts';
+import { watchKeys } from './watch-operations.ts';
 
 export const operations: readonly Operation[] = [
   getValue,
@@ -12,6 +13,7 @@ export const operations: readonly Operation[] = [
   listKeys,
   deletePrefix,
   postBatch,
+  watchKeys,
   getNode,
   getCluster,
   getOpenApi,

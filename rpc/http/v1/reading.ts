@@ -1,5 +1,7 @@
 /** Reads as their callers want them: how new, after what they have seen, and for how long they wait. */
 import type { ServerResponse } from 'node:http';
+import { BitacoraError } from '../../../src/core/errors.ts';
+import { isSystemKey } from '../../../src/core/keys.ts';
 import { newestSeen } from '../../../src/core/position.ts';
 import type { Consistency, ReadAnswer, ReadOptions } from '../../../src/ports.ts';
 import { goneSignal } from '../wait.ts';
@@ -86,4 +88,9 @@ export async function readKey(
   session.note(newestSeen(answer.applied));
   session.note(answer.found?.version);
   return answer;
+}
+
+/** Errors: `key-invalid`. */
+export function checkPrefix(prefix: string): void {
+  if (isSystemKey(prefix)) throw new BitacoraError('key-invalid', 'keys that begin with a NUL byte are reserved');
 }

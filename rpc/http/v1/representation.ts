@@ -80,9 +80,13 @@ function knownOf({ version, time, expires, contentType, id }: FoundValue) {
 /** The JSON form is asked for by the parameter, or by `Accept` when it names it and not with `q=0`. */
 export function formOf(format: Form | undefined, accept: string | undefined): Form {
   if (format !== undefined) return format;
-  const named = (accept ?? '').split(',', 32).some((range) => {
+  return accepts(accept, valueJson) ? 'json' : 'raw';
+}
+
+/** `Accept` names the type, and not with `q=0`. */
+export function accepts(accept: string | undefined, mediaTypeWanted: string): boolean {
+  return (accept ?? '').split(',', 32).some((range) => {
     const [type, ...parameters] = range.split(';');
-    return type?.trim().toLowerCase() === valueJson && !parameters.some((each) => /^\s*q\s*=\s*0(?:\.0{0,3})?\s*$/i.test(each));
+    return type?.trim().toLowerCase() === mediaTypeWanted && !parameters.some((each) => /^\s*q\s*=\s*0(?:\.0{0,3})?\s*$/i.test(each));
   });
-  return named ? 'json' : 'raw';
 }

@@ -1,6 +1,7 @@
 /** What the handlers of `/v1` need beside what all of the HTTP face needs. */
 import type { Member } from '../../../src/ports.ts';
 import type { Rooms } from '../exchange.ts';
+import type { Streams } from '../streams.ts';
 
 export interface V1Rooms extends Rooms {
   /** This node's name. */
@@ -11,7 +12,17 @@ export interface V1Rooms extends Rooms {
   readonly members: () => readonly Member[];
   /** What another node says of itself, as it came; rejects when it does not answer. */
   readonly askMember: AskMember;
+  readonly streams: Streams;
+  readonly observeWatch: ObserveWatch;
+  /** How often a watch without changes shows that it lives, in milliseconds. */
+  readonly heartbeatMs: number;
 }
+
+/** Server-sent events, newline-delimited JSON, long poll. */
+export type Transport = 'sse' | 'ndjson' | 'poll';
+
+/** Hears of a watch: it began and ended, an event was told, its client took nothing and was cut. */
+export type ObserveWatch = (what: 'opened' | 'closed' | 'told' | 'cut', transport: Transport) => void;
 
 export type AskMember = (address: string, signal: AbortSignal) => Promise<unknown>;
 

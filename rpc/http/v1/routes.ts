@@ -8,9 +8,11 @@ import { listRoute } from './list-route.ts';
 import { nodeRoute } from './node-route.ts';
 import { problemAnswer } from './problem.ts';
 import type { V1Rooms } from './rooms.ts';
+import { watchRoute } from './watch-route.ts';
 
 export function v1Routes(rooms: V1Rooms): readonly Route[] {
-  return [keyRoute(rooms), listRoute(rooms), batchRoute(rooms), nodeRoute(rooms), clusterRoute(rooms), ...docsRoutes(rooms)];
+  const data = [keyRoute(rooms), listRoute(rooms), batchRoute(rooms), watchRoute(rooms)];
+  return [...data, nodeRoute(rooms), clusterRoute(rooms), ...docsRoutes(rooms)];
 }
 
 /** How a failure outside an operation is told: no such path, no such method. */

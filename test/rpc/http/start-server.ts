@@ -18,6 +18,8 @@ export interface Running {
   readonly port: number;
   readonly observed: Observed[];
   readonly logged: string[];
+  /** What was heard of watches: `opened sse`. */
+  readonly watches: string[];
   stop(): Promise<void>;
 }
 
@@ -35,10 +37,11 @@ export async function startServer(
   limits: Partial<HttpLimits> = {},
   drainMs = 5_000,
   keyValue: MemoryKeyValue = createMemoryKeyValue(),
-  others: Pick<HttpServerOptions, 'members' | 'askMember'> = { members: () => [], askMember },
+  others: Pick<HttpServerOptions, 'members' | 'askMember' | 'heartbeatMs'> = { members: () => [], askMember },
 ): Promise<Running> {
   const observed: Observed[] = [];
   const logged: string[] = [];
+  const watches: string[] = [];
   const log = (fields: object, message: string): void => {
     logged.push(`${message} ${JSON.stringify(fields)}`);
   };
@@ -53,10 +56,11 @@ export async function startServer(
     limits: { ...testLimits, ...limits },
     metrics: async () => ({ contentType: 'text/plain; version=0.0.4', body: 'bitacora_ready 1\n' }),
     observe: (route, method, status) => observed.push({ route, method, status }),
+    observeWatch: (what, transport) => watches.push(`${what} ${transport}`),
     logger,
     drainMs,
   });
-  return { server, keyValue, port: server.address.port, observed, logged, stop: () => server.close() };
+  return { server, keyValue, port: server.address.port, observed, logged, watches, stop: () => server.close() };
 }
 
 export interface Reply {

@@ -3,7 +3,7 @@ import { answerHeaders } from '../../../../rpc/http/v1/answer-headers.ts';
 import { commonErrors, type Operation } from '../../../../rpc/http/v1/operation.ts';
 import { operations } from '../../../../rpc/http/v1/operations.ts';
 import { check, fits, type TSchema } from '../../../../rpc/http/v1/schema.ts';
-import { ListedItem, ndjson, Problem, problemJson } from '../../../../rpc/http/v1/shapes.ts';
+import { ndjson, Problem, problemJson } from '../../../../rpc/http/v1/shapes.ts';
 import { isV1, pathOf } from '../../../../rpc/http/v1/target.ts';
 import { errorTable } from '../../../../src/core/errors.ts';
 import type { BytesReply } from './start-v1.ts';
@@ -60,8 +60,7 @@ function bodyConforms(where: string, reply: BytesReply, content: Readonly<Record
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as Record<string, unknown>);
-    for (const item of items.filter((each) => 'key' in each))
-      if (!fits(ListedItem, item)) throw new Error(`${where}: ${JSON.stringify(item)}`);
+    for (const item of items.filter((each) => 'key' in each)) if (!fits(schema, item)) throw new Error(`${where}: ${JSON.stringify(item)}`);
     return;
   }
   if (content[type] !== undefined && type.endsWith('json')) check(schema, reply.json(), where);

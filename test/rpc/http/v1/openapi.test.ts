@@ -58,6 +58,10 @@ const calls: Record<string, { method: string; path: string; headers?: Record<str
     { method: 'DELETE', path: '/v1/kv?prefix=a/&dry_run=1' },
     { method: 'DELETE', path: '/v1/kv?prefix=a/&confirm=a/' },
   ],
+  watchKeys: [
+    { method: 'GET', path: '/v1/watch?prefix=a/&initial=1&wait=0s' },
+    { method: 'HEAD', path: '/v1/watch?key=a' },
+  ],
   getNode: [{ method: 'GET', path: '/v1/node' }],
   getCluster: [{ method: 'GET', path: '/v1/cluster' }],
   getOpenApi: [{ method: 'GET', path: '/openapi.json' }],
@@ -132,7 +136,9 @@ describe('the document', () => {
     for (const { path, method, operation } of described.filter((each) => each.method === 'GET')) {
       for (const { name, schema } of operation.parameters.filter((each) => each.in === 'query')) {
         for (const word of (schema as { enum?: string[] }).enum ?? []) {
-          const reply = await ask(running.port, `${path.replace('{key}', 'x')}?${name}=${word}`, { method });
+          // A watch needs to be told what of, and would not end.
+          const needed = path === '/v1/watch' ? 'prefix=&wait=0s&' : '';
+          const reply = await ask(running.port, `${path.replace('{key}', 'x')}?${needed}${name}=${word}`, { method });
           expect([200, 404], `${path} ${name}=${word}`).toContain(reply.status);
         }
         if ('enum' in schema) expect((await ask(running.port, `${path.replace('{key}', 'x')}?${name}=nonsense`)).status).toBe(400);
