@@ -41,6 +41,7 @@ import type {
   WatchChange,
   WriterMark,
 } from '../ports.ts';
+import { foundOf } from './found.ts';
 import { genesisIdOf } from './genesis.ts';
 
 /** What is told of a batch that is applied: little, because it waits for the disk while the batch itself should be forgotten. */
@@ -55,8 +56,6 @@ export interface Applied {
   readonly keys: readonly string[];
   /** Those of them that a statement has to settle. */
   readonly unsettled: ReadonlyMap<string, Entry>;
-  /** Those of them whose value this node does not know for certain. */
-  readonly doubtful: ReadonlySet<string>;
   readonly decisions: readonly Decision[];
   readonly first: Offset;
   /** For those who watch; undefined: they are not all known. */
@@ -167,11 +166,6 @@ export class ApplyLoop {
   /** Rises whenever keys cease to be doubtful. */
   get doubtsEnded(): number {
     return this.#doubtsEnded;
-  }
-
-  /** How many keys are doubtful. */
-  get doubts(): number {
-    return this.#shownDoubtful.size;
   }
 
   /** What a request with this idempotency key came to, as applied (`answerKey`); undefined: nothing is known of it. */
@@ -319,7 +313,6 @@ export class ApplyLoop {
       added,
       keys: [...result.entries.keys()],
       unsettled: unsettledOf(result),
-      doubtful: result.doubtful,
       decisions,
       first: batch.first,
       // Behind a jump some are hidden.
@@ -405,11 +398,8 @@ export class ApplyLoop {
 
 /** With the value's bytes copied: what is told outlives the batch. */
 function toWatch(partition: Partition, { key, offset, entry, learned }: Change): WatchChange {
-  const { version, deleted, value, time, expires, id, contentType } = entry;
-  const found = deleted
-    ? undefined
-    : { value: new Uint8Array(value), version: { partition, offset: version }, time, expires, id, contentType };
-  return { key, position: { partition, offset }, time, found, learned };
+  const found = entry.deleted ? undefined : { ...foundOf(entry, partition), value: new Uint8Array(entry.value) };
+  return { key, position: { partition, offset }, time: entry.time, found, learned };
 }
 
 /** Undefined: taken out. */

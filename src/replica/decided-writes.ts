@@ -84,8 +84,10 @@ export class DecidedWrites {
     const failed = answers.findIndex(
       ({ outcome, current }, i) => outcome === 'refused' && !fits(proposals[i] as Proposal, partition, current),
     );
-    const { key } = proposals[Math.max(0, failed)] as Proposal;
-    return [answers[Math.max(0, failed)] as Answer, ...answers].map((answer) => outcomeOf(answer, partition, key)).slice(1);
+    const blamed = Math.max(0, failed);
+    const { key } = proposals[blamed] as Proposal;
+    outcomeOf(answers[blamed] as Answer, partition, key);
+    return answers.map((answer) => outcomeOf(answer, partition, key));
   }
 
   async #decide(

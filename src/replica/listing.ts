@@ -10,10 +10,11 @@ import { checkKey, type Limits } from '../core/keys.ts';
 import { isLive } from '../core/machine.ts';
 import { partitionOf } from '../core/partitioner.ts';
 import type { Entry, FoundValue, Listing, ListOptions, Offset, Partition, ScanRange, Store } from '../ports.ts';
+import { foundOf } from './found.ts';
 import { behind, behindAll, ListingPage, startOf } from './listing-page.ts';
 import type { Patience } from './patience.ts';
 import { Reaching } from './reaching.ts';
-import { askStore, doubtPauseMs, foundOf, inDoubt, type ReadsOptions, reopening } from './reads.ts';
+import { askStore, doubtPauseMs, inDoubt, type ReadsOptions, reopening } from './reads.ts';
 
 const mostItems = 1_000;
 /** After so many entries a page ends, however few of them are live. */

@@ -14,7 +14,6 @@ import { never } from '../core/position.ts';
 import type {
   Clock,
   Entry,
-  FoundValue,
   Meter,
   Millis,
   Offset,
@@ -26,6 +25,7 @@ import type {
   ReadOptions,
   Store,
 } from '../ports.ts';
+import { foundOf } from './found.ts';
 import type { Horizon } from './horizon.ts';
 import { type HotAnswer, HotAnswers } from './hot-answers.ts';
 import { Reaching } from './reaching.ts';
@@ -269,15 +269,4 @@ function stateAt(before: Position, entry: Entry | undefined): Position {
   return entry === undefined || entry.version < before.offset
     ? before
     : { partition: before.partition, offset: (entry.version + 1) as Offset };
-}
-
-export function foundOf(entry: Entry, partition: Partition): FoundValue {
-  return {
-    value: entry.value,
-    version: { partition, offset: entry.version },
-    time: entry.time,
-    expires: entry.expires,
-    id: entry.id,
-    contentType: entry.contentType,
-  };
 }

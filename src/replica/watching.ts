@@ -24,6 +24,7 @@ import type {
   WatchEvent,
   WatchOptions,
 } from '../ports.ts';
+import { Patience } from './patience.ts';
 import { Recent } from './recent.ts';
 import { WatchQueue } from './watch-queue.ts';
 
@@ -88,7 +89,8 @@ export class Watching {
     if (key !== undefined) checkKey(key, this.#options.limits);
     if (this.#queues.size >= mostWatchers) throw new BitacoraError('overloaded', `${mostWatchers} watches are open`);
     const ended = signal === undefined ? this.#closed.signal : AbortSignal.any([signal, this.#closed.signal]);
-    const queue = new WatchQueue((changed) => (key === undefined ? changed.startsWith(prefix) : changed === key));
+    const wants = (changed: string): boolean => (key === undefined ? changed.startsWith(prefix) : changed === key);
+    const queue = new WatchQueue(wants);
     const what = { key, prefix, queue, ended };
     const missed = from === undefined ? [] : this.#since(from, key);
     const told = new Told(from);
@@ -98,7 +100,7 @@ export class Watching {
         yield* this.#state(what, told, missed === undefined);
       } else {
         const now = this.#now();
-        const wanted = missed.filter((change) => (key === undefined ? change.key.startsWith(prefix) : change.key === key));
+        const wanted = missed.filter((change) => wants(change.key));
         if (wanted.some(({ learned }) => learned)) queue.lose();
         else {
           for (const change of wanted) if (told.isNew(change)) yield eventOf(change);
@@ -166,22 +168,30 @@ export class Watching {
   /** The answer as soon as this node is in no doubt about it. Errors: those of `ask`, `in-doubt` after a while. */
   async #certain<T>(ask: () => Promise<T>, ended: AbortSignal): Promise<T> {
     const { clock } = this.#options;
-    for (const until = clock.monotonic() + longestWaitMs; ; ) {
-      try {
-        return await ask();
-      } catch (error) {
-        if (codeOf(error) !== 'in-doubt' || ended.aborted || clock.monotonic() >= until) throw error;
-        await new Promise<void>((resolve) => clock.after(pauseMs, resolve));
+    const patience = new Patience(clock, longestWaitMs, ended);
+    try {
+      for (;;) {
+        try {
+          return await ask();
+        } catch (error) {
+          if (codeOf(error) !== 'in-doubt' || !(await patience.pause(clock, pauseMs))) throw error;
+        }
       }
+    } finally {
+      patience.end();
     }
   }
 
   async #untilWhole(ended: AbortSignal): Promise<void> {
     const { clock, whole } = this.#options;
-    const until = clock.monotonic() + longestWaitMs;
-    while (!whole() && !ended.aborted) {
-      if (clock.monotonic() >= until) throw new BitacoraError('position-not-reached', 'this node follows a jump in the log');
-      await new Promise<void>((resolve) => clock.after(pauseMs, resolve));
+    const patience = new Patience(clock, longestWaitMs, ended);
+    try {
+      while (!whole() && !ended.aborted) {
+        if ((await patience.pause(clock, pauseMs)) || ended.aborted) continue;
+        throw new BitacoraError('position-not-reached', 'this node follows a jump in the log');
+      }
+    } finally {
+      patience.end();
     }
   }
 
