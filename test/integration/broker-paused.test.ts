@@ -7,10 +7,12 @@ import { cleanUp } from './clean-up.ts';
 import { clusterSettings, differences, settled, startNodes } from './cluster.ts';
 import { Ledger } from './ledger.ts';
 import type { NodeProcess } from './node-process.ts';
+import { until } from './until.ts';
 
 const times = 8;
 const frozenMs = 2_600;
-const betweenMs = 400;
+/** Acknowledged between two freezes, so that a slow machine tries as much as a fast one. */
+const writesBetween = 30;
 
 let kafka: KafkaService;
 beforeAll(async () => {
@@ -35,13 +37,17 @@ test('eight freezes under writes through three nodes', async () => {
     }
   };
   const lanes = nodes.flatMap((node) => Array.from({ length: 8 }, (_, i) => lane(node, `${node.port}-${i}`)));
+  const someAreWritten = async (): Promise<void> => {
+    const enough = ledger.counts.done + writesBetween;
+    await until(`${enough} writes acknowledged`, async () => ledger.counts.done >= enough);
+  };
   for (let time = 0; time < times; time++) {
-    await pause(betweenMs);
+    await someAreWritten();
     await kafka.pause();
     await pause(frozenMs);
     await kafka.resume();
   }
-  await pause(betweenMs);
+  await someAreWritten();
   over = true;
   await Promise.all(lanes);
   process.stdout.write(`eight freezes: ${JSON.stringify(ledger.counts)}\n`);
@@ -50,7 +56,6 @@ test('eight freezes under writes through three nodes', async () => {
   for (const node of nodes) expect(await ledger.wrongAt((key) => valueAt(node, key))).toEqual([]);
   expect(await differences(nodes, ledger.keys)).toEqual([]);
   // The test has tried what it is there for.
-  expect(ledger.counts.done).toBeGreaterThan(200);
   expect(ledger.counts.unknown + ledger.counts.refused).toBeGreaterThan(0);
   for (const node of nodes) {
     await node.ready();
