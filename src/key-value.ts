@@ -100,6 +100,18 @@ export interface WriteOptions {
   readonly idempotencyKey?: string | undefined;
 }
 
+export interface RevertOptions extends ReadOptions {
+  /** Default: what the key is now, as this node knows it. */
+  readonly condition?: Expectation | undefined;
+  /** A deadline for the value; absent: for ever. */
+  readonly expires?: Millis | undefined;
+}
+
+export interface Reverted extends Written {
+  /** What the key has become again; undefined: there was nothing, so it was deleted. */
+  readonly found: FoundValue | undefined;
+}
+
 /** A member of an atomic batch; `value` undefined: a delete. */
 export interface AtomicWrite {
   readonly key: string;
@@ -139,6 +151,42 @@ export interface Listing {
   readonly next: string | undefined;
   /** Everything before is applied in each partition; later writes may be in the page too. */
   readonly applied: readonly Offset[];
+}
+
+/** A moment of the past: a place in a key's partition, everything up to it included, or a time of the log. */
+export type Moment = Position | Millis;
+
+export interface HistoryOptions extends ReadOptions {
+  /** At most so many versions, 1 to 1,000. */
+  readonly limit: number;
+  /** Only versions before this place: where the page before ended. */
+  readonly before?: Position | undefined;
+  /** Only versions from here on. */
+  readonly since?: Moment | undefined;
+}
+
+/** A write that had its effect; `found` undefined: a delete. */
+export interface Version {
+  readonly version: Position;
+  /** Log time. */
+  readonly time: Millis;
+  readonly found: FoundValue | undefined;
+  readonly id: string;
+  /** The node that wrote it; empty when another producer did. */
+  readonly by: string;
+}
+
+/**
+ * Versions of a key, the newest first, as far as the log was read. The log removes what is overwritten and older than its compaction lag, so
+ * only what stands at or after `completeSince` is known to be all there was; what is told from before is what happens to be left. A page may
+ * be shorter than its limit though more follows: it ends when its values are over 8 MiB.
+ */
+export interface History {
+  readonly versions: readonly Version[];
+  /** From here on, up to where the page begins, every version is in the answer; `time` undefined: nothing stands there. */
+  readonly completeSince: { readonly position: Position; readonly time: Millis | undefined };
+  /** What to give as `before` for older versions; undefined: the log holds no more, or none that was asked for. */
+  readonly next: Position | undefined;
 }
 
 /** A change of a key at its place in the log; `found` undefined: it was deleted. */
@@ -188,6 +236,21 @@ export interface KeyValue {
   read(key: string, options?: ReadOptions): Promise<ReadAnswer>;
   /** This node alone: for the other nodes. */
   readLocal(key: string): Promise<ReadAnswer>;
+  /**
+   * The versions of a key, read from the log: newest first, for at most `waitMs` (default 5,000), which may end the page early.
+   * Errors: those of `read` with `seen`; `history-compacted` (`since` is before what is known to be all there was), `log-unavailable`.
+   */
+  history(key: string, options: HistoryOptions): Promise<History>;
+  /**
+   * What stood under a key at a moment. Errors: as `history`; `history-compacted` when the log does not tell any more,
+   * `position-not-reached` when it could not be read in time, `bad-request` for a time that is still to come or another partition.
+   */
+  readAt(key: string, at: Moment, options?: ReadOptions): Promise<ReadAnswer>;
+  /**
+   * Makes a key what it was at a moment: a write (or delete) that has no effect if the key changes meanwhile, on the condition given or that
+   * it still is as this node knows it. A deadline is not brought back. Errors: those of `readAt` and of a conditional `put`.
+   */
+  revert(key: string, at: Moment, options?: RevertOptions): Promise<Reverted>;
   /**
    * Resolves when the log has it, and as a rule when this node serves it; with a condition, when it is decided.
    * Errors: `key-invalid`, `value-too-large`, `bad-request`, and those of `Log.append`; with a condition or an idempotency key also

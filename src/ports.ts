@@ -97,6 +97,14 @@ export interface Landmark {
   recognise(record: LogRecord): boolean | undefined;
 }
 
+/** A stretch of one partition. */
+export interface LogRange {
+  readonly partition: Partition;
+  readonly from: Offset;
+  /** Not included. */
+  readonly to: Offset;
+}
+
 export interface Subscriber {
   /** Takes a batch; resolves when the next one of this partition may come (back-pressure). A rejection ends the subscription. */
   batch(batch: LogBatch): Promise<void>;
@@ -142,6 +150,13 @@ export interface Log {
   appendTogether(partition: Partition, records: readonly NewRecord[], signal?: AbortSignal): Promise<Position>;
   /** One subscription at a time; a second needs the first closed. */
   subscribe(options: SubscribeOptions, subscriber: Subscriber): Promise<Subscription>;
+  /**
+   * Reads a stretch, whatever is subscribed: batches as a subscription brings them, the `first` of the first being `from`, the `next` of the
+   * last being `to`, or the log's end at that moment if it comes before; no record outside of the stretch. Reads on only as the caller asks
+   * for more, and ends early when he stops, or with `signal` (`closed`). Errors: `log-unavailable` (also: nothing came for a while),
+   * `overloaded` (too many stretches are being read; try again), `closed`.
+   */
+  read(range: LogRange, signal?: AbortSignal): AsyncIterable<LogBatch>;
   /** First and next offset of every partition, asked of the log now. Errors: `log-unavailable`, `closed`. */
   bounds(signal?: AbortSignal): Promise<readonly PartitionBounds[]>;
   /** Idempotent, bounded in time. Appends under way end as `unknown-outcome` or `closed`. */
@@ -189,7 +204,15 @@ export interface Checkpoint {
   readonly atEnd: Millis;
   /** No jump in offsets is unresolved: since the last one an end of the log that was asked for later has been applied. */
   readonly whole: boolean;
+  /** From here on nothing is hidden from this node, and what became of each record is known: see `Fate`. */
+  readonly fatesFrom: Offset;
 }
+
+/**
+ * What became of a record that did not simply have its effect: `ignored` (refused, repeated), or `unknown` to this node, which was in doubt
+ * about it, or learned by it what it should have known. Of a record without a fate a put is a put and a delete a delete.
+ */
+export type Fate = 'ignored' | 'unknown';
 
 /** What the first write with an idempotency key came to, for whoever repeats it. */
 export interface Answer {
@@ -230,6 +253,8 @@ export interface StoreBatch {
   readonly writers: ReadonlyMap<string, WriterMark | undefined>;
   /** Changed answers by idempotency key and key (`answerKey`); undefined: forget it. Absent: no change. */
   readonly answers?: ReadonlyMap<string, Answer | undefined>;
+  /** Changed fates by offset; undefined: forget it. Absent: no change. */
+  readonly fates?: ReadonlyMap<Offset, Fate | undefined>;
   /** Written with the batch when present. */
   readonly identity?: StoreIdentity;
 }
@@ -282,6 +307,8 @@ export interface Store {
   writers(partition: Partition): Promise<ReadonlyMap<string, WriterMark>>;
   /** Answers to idempotency keys of a partition, as stored. */
   answers(partition: Partition): Promise<ReadonlyMap<string, Answer>>;
+  /** Fates of a partition's records, as stored, in the log's order. */
+  fates(partition: Partition): Promise<ReadonlyMap<Offset, Fate>>;
   /** Keys of entries that are not settled, to be stated after a restart unless they are doubtful. */
   unsettled(): Promise<readonly string[]>;
   /** Those of the unsettled whose value this node does not know for certain. */

@@ -5,7 +5,7 @@
  * Doubt: behind a jump in offsets, what leaves a key unsettled may follow records that compaction has hidden, so what is decided then may
  * not be what others decided. The key stays doubtful until a statement or a plain write settles it.
  */
-import type { Answer, Entry, LogRecord, Millis, Offset } from '../ports.ts';
+import type { Answer, Entry, Fate, LogRecord, Millis, Offset } from '../ports.ts';
 import { genesisKey, isSystemKey } from './keys.ts';
 import { LoggedPut } from './logged-put.ts';
 import { never } from './position.ts';
@@ -33,12 +33,12 @@ export interface Basis {
   readonly watched: boolean;
 }
 
-/** A key that has come to another entry, for those who watch; of what is doubtful nothing is told. */
+/** A key that has come to another entry, for those who watch, or may have. */
 export interface Change {
   readonly key: string;
   readonly offset: Offset;
   readonly entry: Entry;
-  /** Learned from a statement: what came before it is not known. */
+  /** Not all is known: it is in doubt, or was learned from a statement, and then what came before it is not known. */
   readonly learned: boolean;
 }
 
@@ -65,6 +65,8 @@ export class Deciding {
   readonly answers = new Map<string, Answer>();
   readonly decisions: Decision[] = [];
   readonly changes: Change[] = [];
+  /** Of those records that did not simply have their effect. */
+  readonly fates = new Map<Offset, Fate>();
   readonly #basis: Basis;
   /** Keys touched that have become doubtful, or ceased to be. */
   readonly #doubt = new Map<string, boolean>();
@@ -106,7 +108,9 @@ export class Deciding {
   /** Something else follows: of the members held back some are missing, and what the batch came to cannot be told. */
   interrupted(): void {
     for (const { record, decoded } of this.#members.splice(0)) {
-      this.#set(decoded.key, ignored(record, this.#held(decoded.key)), true);
+      const entry = ignored(record, this.#held(decoded.key));
+      this.#set(decoded.key, entry, true);
+      this.#fate(record, decoded.key, entry, undefined);
       this.#tell(decoded, { ...answerTo(record, decoded), outcome: 'doubtful', current: never });
     }
   }
@@ -126,7 +130,9 @@ export class Deciding {
       const wasDoubtful = this.#isDoubtful(key);
       const entry = stated(record, decoded, held, this.#basis.compactionLagMs);
       this.#set(key, entry);
-      if (this.#basis.watched && (wasDoubtful || entry.version !== (held?.version ?? never))) this.#changed(record, key, entry, true);
+      if ((!wasDoubtful && entry.version === (held?.version ?? never)) || isSystemKey(key) || this.#isDoubtful(key)) return;
+      this.fates.set(record.offset, 'unknown');
+      if (this.#basis.watched) this.#changed(record, key, entry, true);
       return;
     }
     if (decoded.operation === 'tombstone') {
@@ -141,9 +147,11 @@ export class Deciding {
     const holds = !refused && met(decoded.condition, held, record.time);
     const entry = holds ? written(record, decoded, !conditional) : ignored(record, held);
     this.#set(key, entry);
+    const doubtful = conditional && this.#isDoubtful(key);
+    this.#fate(record, key, entry, duplicate || repeated !== undefined || !doubtful ? holds : undefined);
     if (holds && this.#basis.watched) this.#changed(record, key, entry, false);
     if (duplicate) return;
-    const answer = repeated ?? this.#answer(record, decoded, holds, held, conditional && this.#isDoubtful(key));
+    const answer = repeated ?? this.#answer(record, decoded, holds, held, doubtful);
     this.#tell(decoded, answer);
   }
 
@@ -155,6 +163,7 @@ export class Deciding {
     for (const { record, decoded } of members) {
       const entry = holds ? written(record, decoded, false) : ignored(record, this.#held(decoded.key));
       this.#set(decoded.key, entry, doubtful);
+      this.#fate(record, decoded.key, entry, doubtful ? undefined : holds);
       if (holds && this.#basis.watched) this.#changed(record, decoded.key, entry, false);
     }
     for (const [i, { record, decoded, duplicate }] of members.entries()) {
@@ -181,6 +190,13 @@ export class Deciding {
     this.answers.set(answerKey(decoded.idempotencyKey, decoded.key), answer);
   }
 
+  /** `holds` undefined: nobody here knows, and those who watch must not be led past it as if nothing had been. */
+  #fate({ offset }: LogRecord, key: string, entry: Entry, holds: boolean | undefined): void {
+    if (holds === true) return;
+    this.fates.set(offset, holds === false ? 'ignored' : 'unknown');
+    if (holds === undefined && this.#basis.watched && !isSystemKey(key)) this.changes.push({ key, offset, entry, learned: true });
+  }
+
   #changed({ offset }: LogRecord, key: string, entry: Entry, learned: boolean): void {
     if (!isSystemKey(key) && !this.#isDoubtful(key)) this.changes.push({ key, offset, entry, learned });
   }
@@ -205,7 +221,8 @@ function answerTo(record: LogRecord, decoded: Decoded): Pick<Answer, 'offset' | 
   return { offset: record.offset, time: record.time, id: decoded.id };
 }
 
-function written(record: LogRecord, decoded: Decoded, settled: boolean): Entry {
+/** What a put or delete leaves under its key where it has its effect. */
+export function written(record: LogRecord, decoded: Decoded, settled: boolean): Entry {
   const deleted = decoded.operation === 'delete' || decoded.operation === 'conditional-delete';
   return {
     version: record.offset,

@@ -24,6 +24,7 @@ export const errorTable = {
   'no-such-path': { status: 404, title: 'There is nothing under this path', retry: 'no' },
   'method-not-allowed': { status: 405, title: 'This path does not know this method', retry: 'no' },
   'request-timeout': { status: 408, title: 'The request did not arrive in time', retry: 'yes' },
+  'history-compacted': { status: 410, title: 'The log does not hold this any more', retry: 'no' },
   'value-too-large': { status: 413, title: 'The value is over the limit', retry: 'no' },
   'headers-too-large': { status: 431, title: 'The request line and headers are over the limit', retry: 'no' },
   'position-foreign': { status: 409, title: 'The position is of another log', retry: 'no' },
@@ -89,6 +90,16 @@ export class VersionConflict extends BitacoraError {
     super('version-conflict', current === undefined ? 'the key is absent' : `the key is at ${current.partition}:${current.offset}`);
     this.current = current;
     this.key = key;
+  }
+}
+
+/** `history-compacted`, with the place from which the log still tells all. */
+export class HistoryCompacted extends BitacoraError {
+  readonly completeSince: Position;
+
+  constructor(completeSince: Position) {
+    super('history-compacted', `all is known from ${completeSince.partition}:${completeSince.offset} on`);
+    this.completeSince = completeSince;
   }
 }
 

@@ -11,7 +11,7 @@
  *   - a statement that comes more than half the compaction lag after its `at` is ignored by all;
  *   - a writer's sequence numbers count for half the compaction lag of log time.
  */
-import type { Answer, Entry, LogRecord, Millis, Offset, Partition, WriterMark } from '../ports.ts';
+import type { Answer, Entry, Fate, LogRecord, Millis, Offset, Partition, WriterMark } from '../ports.ts';
 import { type Basis, type Change, Deciding, type Decision } from './deciding.ts';
 import { genesisKey } from './keys.ts';
 import { partitionOf } from './partitioner.ts';
@@ -48,6 +48,8 @@ export interface Step {
   readonly decisions: readonly Decision[];
   /** In the log's order; none unless they are watched. */
   readonly changes: readonly Change[];
+  /** Of the records that did not simply have their effect, in the log's order. */
+  readonly fates: ReadonlyMap<Offset, Fate>;
   readonly skipped: readonly Skip[];
   /** Log time of the newest record, or the one given when there was none. */
   readonly logTime: Millis;
@@ -132,10 +134,10 @@ export function step(records: readonly LogRecord[], run: DecodedRun, state: Stat
   }
   if (operation !== undefined) applied.set(operation, (applied.get(operation) ?? 0) + count);
   deciding.interrupted();
-  const { entries, answers, decisions, changes, doubtful } = deciding;
+  const { entries, answers, decisions, changes, fates, doubtful } = deciding;
   let added = 0;
   for (const [key, entry] of entries) added += (entry === undefined ? 0 : 1) - (current.has(key) ? 1 : 0);
-  return { entries, doubtful, added, writers, answers, decisions, changes, skipped, logTime, applied };
+  return { entries, doubtful, added, writers, answers, decisions, changes, fates, skipped, logTime, applied };
 }
 
 function isPlain({ operation, key, idempotencyKey, batch }: Decoded): boolean {

@@ -9,7 +9,6 @@
 import { looseTextOf } from '../core/bytes.ts';
 import { genesisKey } from '../core/keys.ts';
 import {
-  type Change,
   type Decision,
   type DecodedRun,
   decodeRun,
@@ -20,16 +19,15 @@ import {
   type Skip,
   type Step,
   step,
-  wholeUntil,
 } from '../core/machine.ts';
 import type {
   Answer,
   Checkpoint,
   Clock,
   Entry,
+  Fate,
   LogBatch,
   LogIdentity,
-  LogRecord,
   Meter,
   Millis,
   Offset,
@@ -39,10 +37,11 @@ import type {
   StoreBatch,
   StoreIdentity,
   WatchChange,
-  WriterMark,
 } from '../ports.ts';
-import { foundOf } from './found.ts';
+import { changeOf } from './found.ts';
 import { genesisIdOf } from './genesis.ts';
+import { HeldBack } from './held-back.ts';
+import { Kept } from './kept.ts';
 
 /** What is told of a batch that is applied: little, because it waits for the disk while the batch itself should be forgotten. */
 export interface Applied {
@@ -75,18 +74,6 @@ export interface ApplyListener {
   failed(error: unknown): void;
 }
 
-/** What a loop begins with besides the checkpoints. */
-interface Kept {
-  readonly writers: Map<string, WriterMark>[];
-  readonly answers: Map<string, Answer>[];
-  readonly doubtful: Set<string>;
-}
-
-/** Marks and answers older than the compaction lag no longer count for anything; they are looked through every so many batches. */
-const forgetEvery = 512;
-/** And so many times in a lag of log time: those of a long restore, or of a burst before it went quiet, would pile up. */
-const looksPerLag = 8;
-
 const nothing: ReadonlyMap<string, Entry> = new Map();
 
 export class ApplyLoop {
@@ -97,26 +84,30 @@ export class ApplyLoop {
   readonly #listener: ApplyListener;
   /** As written. */
   readonly #checkpoints: Checkpoint[];
-  /** As they will be when all that was handed to the store is written; so are the writers' marks. */
+  /** As they will be when all that was handed to the store is written; so is what is kept of the past. */
   readonly #staged: Checkpoint[];
-  readonly #writers: Map<string, WriterMark>[];
-  readonly #answers: Map<string, Answer>[];
+  readonly #kept: readonly Kept[];
   /** Keys that are doubtful as of all that was handed to the store. */
   readonly #doubtful: Set<string>;
   /** As far as callers can see: a key comes in before its entry is visible, and goes after. */
   readonly #shownDoubtful: Set<string>;
   #doubtsEnded = 0;
-  /** By partition: the members of an atomic batch whose others are still to come. */
-  readonly #heldBack: (LogBatch | undefined)[];
+  readonly #heldBack = new HeldBack();
   /** When all that was taken is written. */
   readonly #tail: Promise<void>[];
   /** How many writes were taken and not yet handed to the store: while there are any, the next must not overtake them. */
   readonly #waiting: number[];
   #identity: StoreIdentity;
-  /** Batches since marks and answers were looked through, and the log time then. */
-  readonly #looked: { batches: number; at: number }[];
 
-  private constructor(store: Store, log: LogIdentity, clock: Clock, meter: Meter, listener: ApplyListener, kept: Kept) {
+  private constructor(
+    store: Store,
+    log: LogIdentity,
+    clock: Clock,
+    meter: Meter,
+    listener: ApplyListener,
+    kept: readonly Kept[],
+    doubtful: readonly string[],
+  ) {
     if (store.identity === undefined) throw new Error('the store must be identified before the loop begins');
     this.#store = store;
     this.#identity = store.identity;
@@ -124,25 +115,19 @@ export class ApplyLoop {
     this.#clock = clock;
     this.#meter = meter;
     this.#listener = listener;
-    this.#writers = kept.writers;
-    this.#answers = kept.answers;
-    this.#doubtful = kept.doubtful;
-    this.#shownDoubtful = new Set(kept.doubtful);
-    this.#heldBack = store.checkpoints.map(() => undefined);
+    this.#kept = kept;
+    this.#doubtful = new Set(doubtful);
+    this.#shownDoubtful = new Set(doubtful);
     this.#checkpoints = [...store.checkpoints];
     this.#staged = [...store.checkpoints];
     this.#tail = this.#checkpoints.map(() => Promise.resolve());
     this.#waiting = this.#checkpoints.map(() => 0);
-    this.#looked = this.#checkpoints.map(() => ({ batches: 0, at: 0 }));
   }
 
   /** A loop that goes on where the store's checkpoints stand. */
   static async begin(store: Store, log: LogIdentity, clock: Clock, meter: Meter, listener: ApplyListener): Promise<ApplyLoop> {
-    const partitions = store.checkpoints.map((_, partition) => partition as Partition);
-    const writers = await Promise.all(partitions.map(async (partition) => new Map(await store.writers(partition))));
-    const answers = await Promise.all(partitions.map(async (partition) => new Map(await store.answers(partition))));
-    const doubtful = new Set(await store.doubtful());
-    return new ApplyLoop(store, log, clock, meter, listener, { writers, answers, doubtful });
+    const kept = await Promise.all(store.checkpoints.map((_, i) => Kept.load(store, i as Partition, log.compactionLagMs)));
+    return new ApplyLoop(store, log, clock, meter, listener, kept, await store.doubtful());
   }
 
   get identity(): StoreIdentity {
@@ -170,23 +155,33 @@ export class ApplyLoop {
 
   /** What a request with this idempotency key came to, as applied (`answerKey`); undefined: nothing is known of it. */
   answer(partition: Partition, id: string): Answer | undefined {
-    const answer = this.#answers[partition]?.get(id);
+    const answer = this.#kept[partition]?.answers.get(id);
     if (answer === undefined || this.logTime(partition) - answer.time > this.#log.compactionLagMs / 2) return undefined;
     return answer.offset < (this.#checkpoints[partition] as Checkpoint).next ? answer : undefined;
   }
 
   /** How many answers a partition remembers. */
   answersKept(partition: Partition): number {
-    return this.#answers[partition]?.size ?? 0;
+    return this.#kept[partition]?.answers.size ?? 0;
+  }
+
+  /** From here on `fate` knows what became of a partition's records. */
+  fatesFrom(partition: Partition): Offset {
+    return (this.#staged[partition] as Checkpoint).fatesFrom;
+  }
+
+  /** What became of a record that is applied; undefined: it had its effect. */
+  fate(partition: Partition, offset: Offset): Fate | undefined {
+    return this.#kept[partition]?.fates.get(offset);
   }
 
   /** Takes a batch of the log; see the head of this file for when it resolves. */
   batch(brought: LogBatch): Promise<void> {
     const { partition } = brought;
     const before = this.#tail[partition] as Promise<void>;
-    const all = this.#joined(brought);
+    const all = this.#heldBack.joined(brought);
     const decoded = decodeRun(all.records, this.#rules(partition));
-    const batch = this.#whole(all, decoded);
+    const batch = this.#heldBack.whole(all, decoded);
     if (batch === undefined) return before;
     const run = batch.records.length === decoded.length ? decoded : decoded.slice(0, batch.records.length);
     const now = this.#waiting[partition] === 0 && everyKey(run, (key) => this.#store.lacks(key));
@@ -217,24 +212,6 @@ export class ApplyLoop {
     });
     this.#tail[partition] = work;
     return work;
-  }
-
-  /** A batch with what was held back before it. */
-  #joined(batch: LogBatch): LogBatch {
-    const held = this.#heldBack[batch.partition];
-    if (held === undefined) return batch;
-    this.#heldBack[batch.partition] = undefined;
-    return { ...batch, first: held.first, jumped: held.jumped || batch.jumped, records: [...held.records, ...batch.records] };
-  }
-
-  /** What of a batch can be applied now; the beginning of an atomic batch at its end is held back. Undefined: nothing. */
-  #whole(batch: LogBatch, run: DecodedRun): LogBatch | undefined {
-    const { records, next } = batch;
-    const count = wholeUntil(records, run, next);
-    if (count === records.length) return batch;
-    const cut = (records[count] as LogRecord).offset;
-    this.#heldBack[batch.partition] = { ...batch, first: cut, jumped: count === 0 && batch.jumped, records: records.slice(count) };
-    return cut === batch.first ? undefined : { ...batch, next: cut, records: records.slice(0, count) };
   }
 
   /**
@@ -272,40 +249,35 @@ export class ApplyLoop {
     if (batch.first !== checkpoint.next)
       throw new Error(`partition ${partition}: expected ${checkpoint.next}, the log brought ${batch.first}`);
     this.#listener.began(batch);
-    const marks = this.#writers[partition] as Map<string, WriterMark>;
-    const known = this.#answers[partition] as Map<string, Answer>;
+    const kept = this.#kept[partition] as Kept;
     const inDoubt = this.#listener.inDoubt();
     const watched = this.#listener.watched();
     const doubtful = (key: string): boolean => this.#doubtful.has(key);
-    const state = { current, marks, answers: known, doubtful, inDoubt, watched, logTime: checkpoint.logTime };
+    const state = { current, marks: kept.writers, answers: kept.answers, doubtful, inDoubt, watched, logTime: checkpoint.logTime };
     const result = step(batch.records, run, state, this.#rules(partition));
     this.#noteDoubt(result);
+    const changes = kept.after(batch, result, checkpoint.fatesFrom);
     const next: Checkpoint = {
       next: batch.next,
       entries: checkpoint.entries + result.added,
       logTime: result.logTime,
       atEnd: batch.next >= batch.end ? this.#clock.now() : checkpoint.atEnd,
       whole: !inDoubt,
+      fatesFrom: changes.fatesFrom,
     };
     const identity = this.#identified(batch, result);
-    const writers = new Map<string, WriterMark | undefined>(result.writers);
-    const answers = new Map<string, Answer | undefined>(result.answers);
-    if (this.#forgets(partition, result)) {
-      for (const [writer, { time }] of marks) if (this.#isOld(time, result)) if (!writers.has(writer)) writers.set(writer, undefined);
-      for (const [id, { time }] of known) if (this.#isOld(time, result)) if (!answers.has(id)) answers.set(id, undefined);
-    }
     const written = this.#write({
       partition,
       checkpoint: next,
       entries: result.entries,
       doubtful: result.doubtful,
-      writers,
-      answers,
+      writers: changes.writers,
+      answers: changes.answers,
+      fates: changes.fates,
       ...(identity === undefined ? {} : { identity }),
     });
-    change(marks, writers);
-    change(known, answers);
-    const { added, applied, skipped, decisions, changes } = result;
+    kept.take(changes);
+    const { added, applied, skipped, decisions } = result;
     const told = {
       partition,
       next: batch.next,
@@ -316,7 +288,7 @@ export class ApplyLoop {
       decisions,
       first: batch.first,
       // Behind a jump some are hidden.
-      changes: watched && !batch.jumped ? changes.map((each) => toWatch(partition, each)) : undefined,
+      changes: watched && !batch.jumped ? result.changes.map((each) => changeOf(partition, each)) : undefined,
     };
     return this.#tellWhen(written, told, applied, skipped, batch.records.at(-1)?.time, identity);
   }
@@ -369,18 +341,6 @@ export class ApplyLoop {
     return { ...this.#identity, genesis: { id, partition: batch.partition, offset: Math.max(0, offset) as Offset } };
   }
 
-  /** Now and then the marks and answers are looked through. */
-  #forgets(partition: Partition, { logTime }: Step): boolean {
-    const { batches, at } = this.#looked[partition] as { batches: number; at: number };
-    const forgets = batches + 1 >= forgetEvery || logTime - at >= this.#log.compactionLagMs / looksPerLag;
-    this.#looked[partition] = forgets ? { batches: 0, at: logTime } : { batches: batches + 1, at };
-    return forgets;
-  }
-
-  #isOld(time: Millis, { logTime }: Step): boolean {
-    return time < logTime - this.#log.compactionLagMs;
-  }
-
   #showSettled(keys: readonly string[]): void {
     if (this.#shownDoubtful.size === 0) return;
     for (const key of keys) if (!this.#doubtful.has(key) && this.#shownDoubtful.delete(key)) this.#doubtsEnded++;
@@ -393,20 +353,6 @@ export class ApplyLoop {
       this.#doubtful.add(key);
       this.#shownDoubtful.add(key);
     }
-  }
-}
-
-/** With the value's bytes copied: what is told outlives the batch. */
-function toWatch(partition: Partition, { key, offset, entry, learned }: Change): WatchChange {
-  const found = entry.deleted ? undefined : { ...foundOf(entry, partition), value: new Uint8Array(entry.value) };
-  return { key, position: { partition, offset }, time: entry.time, found, learned };
-}
-
-/** Undefined: taken out. */
-function change<T>(kept: Map<string, T>, changes: ReadonlyMap<string, T | undefined>): void {
-  for (const [id, value] of changes) {
-    if (value === undefined) kept.delete(id);
-    else kept.set(id, value);
   }
 }
 

@@ -37,20 +37,61 @@ export class Recent {
       run.changes.push(change);
       run.bytes += sizeOf(change);
     }
-    const share = 1 / Math.max(1, this.#partitions());
-    while (run.changes.length > mostChanges * share || run.bytes > mostBytes * share) forgetSome(run);
+    while (!fits(run.changes.length, run.bytes, this.#share())) forgetSome(run);
   }
 
   /** All changes of a partition from an offset on; undefined: some of them are not known any more. */
   since(partition: Partition, from: Offset): readonly WatchChange[] | undefined {
     const run = this.#runs.get(partition);
-    if (run === undefined || from < run.from) return undefined;
+    if (run === undefined || !this.knows(partition, from)) return undefined;
     return run.changes.filter(({ position }) => position.offset >= from);
+  }
+
+  /** All changes from an offset on are known. */
+  knows(partition: Partition, from: Offset): boolean {
+    return from >= (this.#runs.get(partition)?.from ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** From here on changes are known; undefined: none are. */
+  from(partition: Partition): Offset | undefined {
+    return this.#runs.get(partition)?.from;
+  }
+
+  /** What is missing from `from` on, up to where changes are known or else to `applied`, may fit in. */
+  mayReach(partition: Partition, from: Offset, applied: Offset): boolean {
+    const run = this.#runs.get(partition);
+    const missing = (run?.from ?? applied) - from;
+    return missing + (run?.changes.length ?? 0) <= mostChanges * this.#share();
+  }
+
+  /** So many changes of one partition can be kept. */
+  hasRoom(changes: readonly WatchChange[]): boolean {
+    return fits(changes.length, bytesOf(changes), this.#share());
+  }
+
+  /** Puts all changes from `from` up to `to` before those that are known from `to` on; to no effect if that is not where they begin, or they are too many. */
+  precede(partition: Partition, from: Offset, to: Offset, changes: readonly WatchChange[]): void {
+    const run = this.#runs.get(partition) ?? { from: to, next: to, changes: [], bytes: 0 };
+    const bytes = run.bytes + bytesOf(changes);
+    if (run.from !== to || !fits(run.changes.length + changes.length, bytes, this.#share())) return;
+    this.#runs.set(partition, { from, next: run.next, changes: [...changes, ...run.changes], bytes });
   }
 
   clear(): void {
     this.#runs.clear();
   }
+
+  #share(): number {
+    return 1 / Math.max(1, this.#partitions());
+  }
+}
+
+function fits(changes: number, bytes: number, share: number): boolean {
+  return changes <= mostChanges * share && bytes <= mostBytes * share;
+}
+
+function bytesOf(changes: readonly WatchChange[]): number {
+  return changes.reduce((sum, change) => sum + sizeOf(change), 0);
 }
 
 /** The oldest tenth: one by one would move all the others each time. */

@@ -10,6 +10,8 @@ import type {
   AtomicWrite,
   Chance,
   Clock,
+  History,
+  HistoryOptions,
   KeyValue,
   Listing,
   ListOptions,
@@ -17,12 +19,15 @@ import type {
   Logger,
   Meter,
   Millis,
+  Moment,
   NodeState,
   NodeStatus,
   Partition,
   Peers,
   ReadAnswer,
   ReadOptions,
+  Reverted,
+  RevertOptions,
   SkippedRecord,
   Store,
   WatchEvent,
@@ -30,8 +35,10 @@ import type {
   WriteOptions,
   Written,
 } from '../ports.ts';
+import { Histories } from './histories.ts';
 import { Horizon } from './horizon.ts';
 import { Listings } from './listing.ts';
+import { Past } from './past.ts';
 import { type PeerReads, Reads } from './reads.ts';
 import { Supervisor } from './supervisor.ts';
 import { Waiters } from './waiters.ts';
@@ -80,6 +87,7 @@ export class Replica implements KeyValue {
   readonly #supervisor: Supervisor;
   readonly #reads: Reads;
   readonly #listings: Listings;
+  readonly #histories: Histories;
   readonly #watching: Watching;
   readonly #writes: Writes;
   readonly #skipped: SkippedRecord[] = [];
@@ -155,12 +163,15 @@ export class Replica implements KeyValue {
       behind: () => this.#supervisor.behind,
     });
     this.#listings = new Listings(local);
+    const past = new Past({ log: () => this.#supervisor.log, loop: () => this.#supervisor.loop });
+    this.#histories = new Histories({ ...local, past });
     this.#watching = new Watching({
       clock,
       limits,
       partitions: local.partitions,
       applied: local.applied,
       genesis: local.genesis,
+      past,
       whole: local.whole,
       list: (asked) => this.list(asked),
       readLocal: (key) => this.readLocal(key),
@@ -225,6 +236,24 @@ export class Replica implements KeyValue {
 
   async count(prefix: string, limit: number, signal?: AbortSignal): Promise<number> {
     return this.#listings.count(prefix, limit, signal);
+  }
+
+  async history(key: string, options: HistoryOptions): Promise<History> {
+    return this.#histories.history(key, options);
+  }
+
+  async readAt(key: string, at: Moment, options?: ReadOptions): Promise<ReadAnswer> {
+    return this.#histories.readAt(key, at, options);
+  }
+
+  async revert(key: string, at: Moment, options: RevertOptions = {}): Promise<Reverted> {
+    const condition = options.condition ?? (await this.#histories.current(key, options));
+    const { found } = await this.#histories.readAt(key, at, options);
+    const { signal, expires } = options;
+    const more = { condition, ...(signal === undefined ? {} : { signal }) };
+    if (found === undefined) return { ...(await this.delete(key, more)), found };
+    const { value, contentType } = found;
+    return { ...(await this.put(key, value, { ...more, contentType, ...(expires === undefined ? {} : { expires }) })), found };
   }
 
   async put(key: string, value: Uint8Array, options?: WriteOptions): Promise<Written> {

@@ -49,6 +49,8 @@ export class Supervisor {
   #stopped = false;
   #whole = true;
   #isDoubtful: (key: string) => boolean = () => false;
+  /** Where the store stood that is being opened again: what was told of it must not be taken for unseen meanwhile. */
+  #appliedBefore: readonly Offset[] = [];
   #wake: () => void = () => undefined;
   #running: Promise<void> = Promise.resolve();
 
@@ -117,7 +119,8 @@ export class Supervisor {
 
   /** Everything before this offset is applied: the stored checkpoint's word as long as no log is followed. */
   applied(partition: Partition): Offset {
-    return this.#following?.progress.applied[partition] ?? this.#store?.checkpoints[partition]?.next ?? (0 as Offset);
+    const stored = this.#store === undefined ? this.#appliedBefore[partition] : this.#store.checkpoints[partition]?.next;
+    return this.#following?.progress.applied[partition] ?? stored ?? (0 as Offset);
   }
 
   get partitions(): number {
@@ -201,6 +204,8 @@ export class Supervisor {
       store,
       log,
       ageMs: this.ageMs,
+      // While a node that was ready looks for the log again, too: who begins to watch then must not find that nobody took note.
+      watched: () => this.#options.watched() || this.#state === 'ready',
       caughtUp: () => {
         this.#whole = true;
         this.#enter('ready');
@@ -278,12 +283,14 @@ export class Supervisor {
   /** The next attempt to follow the log opens it again. */
   async #closeStore(): Promise<void> {
     const store = this.#store;
+    this.#appliedBefore = store?.checkpoints.map(({ next }) => next) ?? this.#appliedBefore;
     this.#store = undefined;
     await store?.close();
   }
 
   async #rebuild(reason: string): Promise<void> {
     await this.#closeStore();
+    this.#appliedBefore = [];
     this.#options.lost();
     try {
       await this.#options.setStoreAside(reason);

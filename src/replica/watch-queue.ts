@@ -1,5 +1,5 @@
 /** What one watcher has not taken yet: bounded, and when it is too much nothing is kept but that something was missed. */
-import type { Clock, WatchChange } from '../ports.ts';
+import type { WatchChange } from '../ports.ts';
 import { sizeOf } from './recent.ts';
 
 const mostWaiting = 4_096;
@@ -10,7 +10,11 @@ export class WatchQueue {
   #waiting: WatchChange[] = [];
   #bytes = 0;
   #lost = false;
-  #wake: () => void = () => undefined;
+  #ended = false;
+  #waits = false;
+  /** Somebody has waited since the last tick. */
+  #waitsSinceTick = false;
+  #resume: () => void = () => undefined;
 
   constructor(wants: (key: string) => boolean) {
     this.#wants = wants;
@@ -62,20 +66,33 @@ export class WatchQueue {
     return this.#waiting.length === 0 && !this.#lost;
   }
 
-  /** Resolves when something has come or was missed, when it did not for so long, or when `signal` ends the wait. */
-  async come(signal: AbortSignal, clock: Clock, idleMs: number): Promise<void> {
-    if (!this.idle || signal.aborted) return;
+  /** Nothing comes any more: nobody waits. */
+  end(): void {
+    this.#ended = true;
+    this.#wake();
+  }
+
+  /** A while has passed: who has waited all of it waits no longer. */
+  tick(): void {
+    if (this.#waitsSinceTick) this.#wake();
+    this.#waitsSinceTick = this.#waits;
+  }
+
+  /** Resolves when something has come or was missed, when nothing did from one tick to the next but one, or at the end. */
+  async come(): Promise<void> {
+    if (!this.idle || this.#ended) return;
+    // One promise and nothing else: a change may wake thousands.
     await new Promise<void>((resolve) => {
-      const end = (): void => {
-        signal.removeEventListener('abort', end);
-        cancel();
-        resolve();
-      };
-      const cancel = clock.after(idleMs, end);
-      this.#wake = end;
-      signal.addEventListener('abort', end, { once: true });
+      this.#waits = true;
+      this.#resume = resolve;
     });
-    this.#wake = () => undefined;
+  }
+
+  #wake(): void {
+    if (!this.#waits) return;
+    this.#waits = false;
+    this.#waitsSinceTick = false;
+    this.#resume();
   }
 
   #empty(): void {

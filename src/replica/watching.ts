@@ -1,16 +1,13 @@
 /**
  * Watches: the changes of a key or a prefix, in the log's order, without gap or duplicate. Where changes were missed (the log has compacted
- * them, this node has jumped over them or forgotten them, the watcher was too slow) an explicit `reset` is told, then the whole state, then
+ * them, this node has jumped over them or was in doubt, the watcher was too slow) an explicit `reset` is told, then the whole state, then
  * `sync`.
  *
  * A watcher stands between two things that are both of one moment: what it is told first (changes of late, or the state), and the queue that
  * begins to fill in the same turn of the event loop. So nothing falls between them, and what is in both is left out of the second.
  */
-import { bytesOf } from '../core/bytes.ts';
 import { BitacoraError, codeOf } from '../core/errors.ts';
 import { checkKey, type Limits } from '../core/keys.ts';
-import { partitionOf } from '../core/partitioner.ts';
-import { never, seenOf } from '../core/position.ts';
 import type {
   Clock,
   Listing,
@@ -24,8 +21,11 @@ import type {
   WatchEvent,
   WatchOptions,
 } from '../ports.ts';
+import type { Past } from './past.ts';
 import { Patience } from './patience.ts';
 import { Recent } from './recent.ts';
+import { type Resumed, Resuming } from './resuming.ts';
+import { eventOf, Told } from './told.ts';
 import { WatchQueue } from './watch-queue.ts';
 
 const mostWatchers = 10_000;
@@ -42,6 +42,7 @@ export interface WatchingOptions {
   readonly partitions: () => number;
   readonly applied: (partition: Partition) => Offset;
   readonly genesis: () => string | undefined;
+  readonly past: Past;
   /** No jump in offsets is unresolved. */
   readonly whole: () => boolean;
   readonly list: (options: ListOptions) => Promise<Listing>;
@@ -51,16 +52,21 @@ export interface WatchingOptions {
 export class Watching {
   readonly #options: WatchingOptions;
   readonly #recent: Recent;
+  readonly #resuming: Resuming;
   readonly #queues = new Set<WatchQueue>();
   readonly #closed = new AbortController();
+  #count = 0;
+  #cancelTick: () => void = () => undefined;
 
   constructor(options: WatchingOptions) {
     this.#options = options;
     this.#recent = new Recent(options.partitions);
+    this.#resuming = new Resuming({ ...options, recent: this.#recent, closed: this.#closed.signal });
   }
 
+  /** Watches that are open. */
   get count(): number {
-    return this.#queues.size;
+    return this.#count;
   }
 
   /** A batch that began at `first` was applied up to `next`, and is visible; `changes` undefined: they are not all known. */
@@ -81,67 +87,87 @@ export class Watching {
 
   /** Ends all watches. */
   close(): void {
+    this.#cancelTick();
     this.#closed.abort();
   }
 
   /** Errors: `overloaded`, `position-not-reached`, and those of listings. Ends when `signal` does, or the node goes away. */
   async *watch({ key, prefix = '', from, initial = false, signal }: WatchOptions): AsyncGenerator<WatchEvent> {
     if (key !== undefined) checkKey(key, this.#options.limits);
-    if (this.#queues.size >= mostWatchers) throw new BitacoraError('overloaded', `${mostWatchers} watches are open`);
+    if (this.#count >= mostWatchers) throw new BitacoraError('overloaded', `${mostWatchers} watches are open`);
     const ended = signal === undefined ? this.#closed.signal : AbortSignal.any([signal, this.#closed.signal]);
     const wants = (changed: string): boolean => (key === undefined ? changed.startsWith(prefix) : changed === key);
     const queue = new WatchQueue(wants);
-    const what = { key, prefix, queue, ended };
-    const missed = from === undefined ? [] : this.#since(from, key);
-    const told = new Told(from);
-    this.#queues.add(queue);
+    // What was seen of another log says nothing of this one.
+    const told = new Told(from !== undefined && this.#knows(from) ? from : undefined);
+    const what: Watched = { key, prefix, queue, wants, told, ended, log: this.#options.genesis() };
+    this.#count++;
+    const end = (): void => queue.end();
+    ended.addEventListener('abort', end, { once: true });
     try {
+      let missed: readonly WatchChange[] | undefined = [];
+      if (from !== undefined) {
+        missed = this.#knows(from) ? this.#resuming.fromMemory(what) : undefined;
+        while (missed === undefined && this.#knows(from) && !ended.aborted) {
+          if (!(yield* this.#resuming.fromLog(what))) break;
+          missed = this.#resuming.fromMemory(what);
+        }
+      }
+      // Since it was known what was missed, nothing was waited for.
+      this.#add(queue);
       if (missed === undefined || (initial && from === undefined)) {
-        yield* this.#state(what, told, missed === undefined);
+        yield* this.#state(what, missed === undefined);
       } else {
         const now = this.#now();
         const wanted = missed.filter((change) => wants(change.key));
         if (wanted.some(({ learned }) => learned)) queue.lose();
         else {
-          for (const change of wanted) if (told.isNew(change)) yield eventOf(change);
-          yield { kind: 'sync', positions: now };
+          for (const change of wanted) if (told.note(change)) yield eventOf(change);
+          yield told.sync(now);
         }
       }
       while (!ended.aborted) {
-        await queue.come(ended, this.#options.clock, idleMs);
-        if (queue.lost) yield* this.#state(what, told, true);
-        else if (queue.idle && !ended.aborted) yield { kind: 'sync', positions: this.#now() };
-        else for (const change of queue.take()) if (told.isNew(change)) yield eventOf(change);
+        await queue.come();
+        if (queue.lost) yield* this.#state(what, true);
+        else if (queue.idle && !ended.aborted) yield told.sync(this.#now());
+        else for (const change of queue.take()) if (told.note(change)) yield eventOf(change);
       }
     } finally {
+      this.#count--;
+      ended.removeEventListener('abort', end);
       this.#queues.delete(queue);
     }
   }
 
-  /** All changes since what was seen; undefined: not all of them are known. */
-  #since(seen: Seen, key: string | undefined): readonly WatchChange[] | undefined {
-    if (seen.genesis !== this.#options.genesis()) return undefined;
-    const changes: WatchChange[] = [];
-    const count = this.#options.partitions();
-    const partitions = key === undefined ? Array.from({ length: count }, (_, i) => i as Partition) : [partitionOf(bytesOf(key), count)];
-    for (const partition of partitions) {
-      const next = ((seenOf(partition, seen)?.offset ?? never) + 1) as Offset;
-      if (next >= this.#options.applied(partition)) continue;
-      const since = this.#recent.since(partition, next);
-      if (since === undefined) return undefined;
-      for (const change of since) changes.push(change);
-    }
-    return changes;
+  #add(queue: WatchQueue): void {
+    this.#queues.add(queue);
+    if (this.#queues.size === 1) this.#tickLater();
+  }
+
+  /** One timer for all who wait. */
+  #tickLater(): void {
+    this.#cancelTick();
+    this.#cancelTick = this.#options.clock.after(idleMs / 2, () => {
+      for (const queue of this.#queues) queue.tick();
+      if (this.#queues.size > 0) this.#tickLater();
+    });
+  }
+
+  /** What was seen is of the log that this node follows. */
+  #knows(seen: Seen): boolean {
+    return seen.genesis === this.#options.genesis();
   }
 
   /** The whole state, again from the beginning if the watcher is too slow for what changes meanwhile. */
-  async *#state({ key, prefix, queue, ended }: Watched, told: Told, reset: boolean): AsyncGenerator<WatchEvent> {
-    await this.#untilWhole(ended);
+  async *#state(what: Watched, reset: boolean): AsyncGenerator<WatchEvent> {
+    const { key, prefix, queue, told, ended } = what;
+    await this.#untilWhole(what);
     if (ended.aborted) return;
     if (reset) yield { kind: 'reset' };
     queue.begin();
     const now = this.#now();
     told.begin(now);
+    what.log = this.#options.genesis();
     if (key !== undefined) {
       const { found } = await this.#certain(() => this.#options.readLocal(key), ended);
       if (found !== undefined) yield told.put(key, found);
@@ -157,12 +183,14 @@ export class Watching {
         after = next;
       }
     }
-    // What the state was told with may be newer than its moment: whoever is resumed from the `sync` has to have been told all up to it.
-    while (!queue.idle) {
+    // What the state was told with may be newer than its moment: whoever is resumed from the `sync` has to have been told all up to it, and
+    // nothing beyond it, or it would be told once more what came before that.
+    while (!queue.idle || told.isAhead) {
+      await queue.come();
       if (queue.lost || ended.aborted) return;
-      for (const change of queue.take()) if (told.isNew(change)) yield eventOf(change);
+      for (const change of queue.take()) if (told.note(change)) yield eventOf(change);
     }
-    yield { kind: 'sync', positions: this.#now() };
+    yield told.sync(this.#now());
   }
 
   /** The answer as soon as this node is in no doubt about it. Errors: those of `ask`, `in-doubt` after a while. */
@@ -182,17 +210,27 @@ export class Watching {
     }
   }
 
-  async #untilWhole(ended: AbortSignal): Promise<void> {
+  /** This node is of a point in time, and not behind what the watcher has seen: no state is told that is older. */
+  async #untilWhole(what: Watched): Promise<void> {
     const { clock, whole } = this.#options;
+    const { ended } = what;
     const patience = new Patience(clock, longestWaitMs, ended);
     try {
-      while (!whole() && !ended.aborted) {
+      while (!(whole() && this.#reaches(what)) && !ended.aborted) {
         if ((await patience.pause(clock, pauseMs)) || ended.aborted) continue;
-        throw new BitacoraError('position-not-reached', 'this node follows a jump in the log');
+        throw new BitacoraError('position-not-reached', 'this node follows a jump in the log, or is behind what was seen');
       }
     } finally {
       patience.end();
     }
+  }
+
+  /** What was told of a log that is another now does not count. */
+  #reaches({ told, log }: Watched): boolean {
+    const { partitions, applied, genesis } = this.#options;
+    const now = genesis();
+    if (log !== undefined && now !== undefined && log !== now) return true;
+    return Array.from({ length: partitions() }, (_, i) => i as Partition).every((each) => applied(each) >= told.next(each));
   }
 
   /** The newest records that are applied. */
@@ -205,45 +243,9 @@ export class Watching {
   }
 }
 
-interface Watched {
-  readonly key: string | undefined;
+interface Watched extends Resumed {
   readonly prefix: string;
   readonly queue: WatchQueue;
-  readonly ended: AbortSignal;
-}
-
-/** What a watcher has been told, as far as changes that are still to come may repeat it. */
-class Told {
-  /** By partition: the newest offset that was told of, whatever the key. */
-  #until = new Map<Partition, number>();
-  /** By key: versions told with the state that came after the moment of the state. */
-  #newer = new Map<string, number>();
-
-  constructor(seen: Seen | undefined) {
-    for (const { partition, offset } of seen?.positions ?? []) this.#until.set(partition, offset);
-  }
-
-  /** The state of a moment is about to be told. */
-  begin(now: readonly Position[]): void {
-    this.#until = new Map(now.map(({ partition, offset }) => [partition, offset]));
-    this.#newer = new Map();
-  }
-
-  put(key: string, found: NonNullable<WatchChange['found']>): WatchEvent {
-    const position = found.version as Position;
-    if (position.offset > (this.#until.get(position.partition) ?? -1)) this.#newer.set(key, position.offset);
-    return { kind: 'put', key, found, position };
-  }
-
-  isNew({ key, position: { partition, offset } }: WatchChange): boolean {
-    if (offset <= (this.#until.get(partition) ?? -1)) return false;
-    const newer = this.#newer.get(key);
-    if (newer === undefined) return true;
-    if (offset >= newer) this.#newer.delete(key);
-    return offset > newer;
-  }
-}
-
-function eventOf({ key, found, position, time }: WatchChange): WatchEvent {
-  return found === undefined ? { kind: 'delete', key, position, time } : { kind: 'put', key, found, position };
+  /** Of which log all is that was told, when it was known. */
+  log: string | undefined;
 }

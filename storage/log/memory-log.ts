@@ -8,7 +8,9 @@
 import { BitacoraError } from '../../src/core/errors.ts';
 import type {
   Log,
+  LogBatch,
   LogIdentity,
+  LogRange,
   LogState,
   NewRecord,
   Partition,
@@ -21,12 +23,13 @@ import type {
 import type { MemoryTopic } from './memory-topic-shared.ts';
 import { AppendQueue, defaultQueueLimits, type QueuedRecord, type QueueLimits } from './queue-shared.ts';
 import { defaultReadLimits, type LogSource, type ReadLimits, startReader } from './reader-shared.ts';
+import { defaultStretchLimits, type Stretches, type StretchLimits, sourceStretches } from './stretch-shared.ts';
 
 // Made here and named here: who opens a log in memory needs its topic first.
 export { type HoldPoint, MemoryTopic, type MemoryTopicOptions, openMemoryTopic } from './memory-topic-shared.ts';
 
 export interface MemoryLogOptions {
-  readonly limits?: Partial<QueueLimits & ReadLimits>;
+  readonly limits?: Partial<QueueLimits & ReadLimits & StretchLimits>;
 }
 
 /** A node's log on a topic. */
@@ -38,8 +41,9 @@ export function openMemoryLog(topic: MemoryTopic, options: MemoryLogOptions = {}
 export class MemoryLog implements Log {
   readonly identity: LogIdentity;
   readonly #topic: MemoryTopic;
-  readonly #limits: QueueLimits & ReadLimits;
+  readonly #limits: QueueLimits & ReadLimits & StretchLimits;
   readonly #queue: AppendQueue;
+  readonly #stretches: Stretches;
   readonly #listeners = new Set<(partition: Partition | undefined) => void>();
   #subscription: Subscription | undefined;
   /** This node's own part of the generation. */
@@ -48,9 +52,10 @@ export class MemoryLog implements Log {
 
   constructor(topic: MemoryTopic, options: MemoryLogOptions) {
     this.#topic = topic;
-    this.#limits = { ...defaultQueueLimits, ...defaultReadLimits, ...options.limits };
+    this.#limits = { ...defaultQueueLimits, ...defaultReadLimits, ...defaultStretchLimits, ...options.limits };
     this.identity = { ...topic.identity, togetherBytes: this.#limits.maxCommitBytes };
     this.#queue = new AppendQueue(this.#limits, (batch) => this.#commit(batch));
+    this.#stretches = sourceStretches(this.#limits, this.#source());
   }
 
   get state(): LogState {
@@ -89,6 +94,10 @@ export class MemoryLog implements Log {
     return subscription;
   }
 
+  read(range: LogRange, signal?: AbortSignal): AsyncIterable<LogBatch> {
+    return this.#stretches.read(range, signal);
+  }
+
   async bounds(signal?: AbortSignal): Promise<readonly PartitionBounds[]> {
     if (this.#state === 'closed') throw new BitacoraError('closed', 'the log is closed');
     if (signal?.aborted) throw new BitacoraError('log-unavailable', 'the wait was over before the log was asked');
@@ -100,6 +109,7 @@ export class MemoryLog implements Log {
   async close(): Promise<void> {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
+    this.#stretches.close();
     await this.#subscription?.close();
     await this.#queue.close(this.#topic.clock, 0);
   }

@@ -10,6 +10,8 @@ import type {
   Answer,
   Checkpoint,
   Entry,
+  Fate,
+  Offset,
   Partition,
   Scan,
   ScanRange,
@@ -146,6 +148,10 @@ class Hashmap implements HashmapStore {
 
   answers(partition: Partition): Promise<ReadonlyMap<string, Answer>> {
     return this.#store.answers(partition);
+  }
+
+  fates(partition: Partition): Promise<ReadonlyMap<Offset, Fate>> {
+    return this.#store.fates(partition);
   }
 
   doubtful(): Promise<readonly string[]> {

@@ -3,7 +3,14 @@ import { BitacoraError } from '../../src/core/errors.ts';
 import type { Checkpoint, Millis, Offset, Partition, StoreIdentity } from '../../src/ports.ts';
 import { MAX_PARTITIONS } from './row.ts';
 
-export const freshCheckpoint: Checkpoint = { next: 0 as Offset, entries: 0, logTime: 0 as Millis, atEnd: 0 as Millis, whole: true };
+export const freshCheckpoint: Checkpoint = {
+  next: 0 as Offset,
+  entries: 0,
+  logTime: 0 as Millis,
+  atEnd: 0 as Millis,
+  whole: true,
+  fatesFrom: 0 as Offset,
+};
 
 /**
  * The checkpoints of a store that takes this identity: those it has, or fresh ones while nothing has been applied.
@@ -26,6 +33,6 @@ export function withCheckpoint(current: readonly Checkpoint[], partition: Partit
   if (!Number.isInteger(partition) || partition < 0 || partition >= current.length) {
     throw new BitacoraError('internal', `the store has ${current.length} partitions, and no partition ${partition}`);
   }
-  const { next, entries, logTime, atEnd, whole } = checkpoint;
-  return current.with(partition, { next, entries, logTime, atEnd, whole });
+  const { next, entries, logTime, atEnd, whole, fatesFrom } = checkpoint;
+  return current.with(partition, { next, entries, logTime, atEnd, whole, fatesFrom });
 }

@@ -4,6 +4,7 @@
  *     a <partition u32be> <answer key>     answer to an idempotency key
  *     c <partition u32be>                  checkpoint of a partition
  *     e <key, UTF-8>                       entry; so entries lie in byte order of their keys, over all partitions
+ *     f <partition u32be> <offset u64be>   fate of a record, unless it had its effect; with content: it is unknown
  *     i                                    identity
  *     j <sequence u48be>                   journal: one row for each batch of late (see journal.ts)
  *     u <key, UTF-8>                       the key's entry is not settled; with content: it is doubtful
@@ -14,7 +15,7 @@
 
 /** A family's letter, as the byte that begins each of its keys. */
 export const family = {
-  ...{ answer: 0x61, checkpoint: 0x63, entry: 0x65, identity: 0x69 },
+  ...{ answer: 0x61, checkpoint: 0x63, entry: 0x65, fate: 0x66, identity: 0x69 },
   ...{ journal: 0x6a, unsettled: 0x75, writer: 0x77 },
 } as const;
 
@@ -66,6 +67,19 @@ export function writerKey(partition: number, incarnation = ''): Buffer {
 /** The beginning of all answers of a partition, or with `id` the key of one. */
 export function answerRowKey(partition: number, id = ''): Buffer {
   return inPartition(family.answer, partition, id);
+}
+
+/** A key in a partition's range of fates. */
+export function fateKey(partition: number, offset: number): Buffer {
+  const bytes = Buffer.allocUnsafe(13);
+  bytes[0] = family.fate;
+  bytes.writeUInt32BE(partition, 1);
+  bytes.writeBigUInt64BE(BigInt(offset), 5);
+  return bytes;
+}
+
+export function fateOffset(key: Uint8Array): number {
+  return Number(Buffer.from(key.buffer, key.byteOffset, key.byteLength).readBigUInt64BE(5));
 }
 
 function inPartition(of: Family, partition: number, text: string): Buffer {

@@ -1,7 +1,7 @@
 /** The putting together of one LevelDB batch: rows of all families, each with its checksum, and the journal's row last. */
-import type { Answer, Checkpoint, Entry, Partition, StoreIdentity, WriterMark } from '../../src/ports.ts';
+import type { Answer, Checkpoint, Entry, Fate, Offset, Partition, StoreIdentity, WriterMark } from '../../src/ports.ts';
 import type { Level } from '../level.ts';
-import { answerRowKey, checkpointKey, family, identityKey, journalKey, keyed, writerKey } from './keys.ts';
+import { answerRowKey, checkpointKey, family, fateKey, identityKey, journalKey, keyed, writerKey } from './keys.ts';
 import type { LevelState } from './level-state.ts';
 import type { PresenceFilter } from './presence-filter.ts';
 import type { RowEncoder } from './row.ts';
@@ -78,6 +78,14 @@ export class LevelBatch {
       const key = writerKey(partition, incarnation);
       if (mark === undefined) this.#del(key);
       else this.#putSealed(key, { sequence: mark.sequence, time: mark.time });
+    }
+  }
+
+  fates(partition: Partition, fates: ReadonlyMap<Offset, Fate | undefined>): void {
+    for (const [offset, fate] of fates) {
+      const key = fateKey(partition, offset);
+      if (fate === undefined) this.#del(key);
+      else this.#putSealed(key, fate === 'unknown' ? { unknown: true } : undefined);
     }
   }
 

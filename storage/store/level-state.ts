@@ -42,7 +42,9 @@ export async function readCheckpoints(level: Level, partitions: number, snapshot
   const rows = await level.getMany(keys, snapshot === undefined ? {} : { snapshot });
   return rows.map((row, partition) => {
     if (row === undefined) throw new BitacoraError('store-damaged', `the checkpoint of partition ${partition} is missing`);
-    return unseal<Checkpoint>(keys[partition]!, row, `the checkpoint of partition ${partition}`);
+    const checkpoint = unseal<Checkpoint>(keys[partition]!, row, `the checkpoint of partition ${partition}`);
+    // One that was written before fates were kept: they are known from here on.
+    return { ...checkpoint, fatesFrom: checkpoint.fatesFrom ?? checkpoint.next };
   });
 }
 

@@ -13,6 +13,8 @@ import type {
   Answer,
   Checkpoint,
   Entry,
+  Fate,
+  Offset,
   Partition,
   Scan,
   ScanRange,
@@ -24,7 +26,7 @@ import type {
 import { type Level, levelError, openLevel } from '../level.ts';
 import type { StoreBeneath } from './hashmap.ts';
 import { checkpointsFor, withCheckpoint } from './identity.ts';
-import { answerRowKey, family, keyed, textAfter, writerKey } from './keys.ts';
+import { answerRowKey, family, fateKey, fateOffset, keyed, textAfter, writerKey } from './keys.ts';
 import { type BodyTaker, LevelBatch } from './level-batch.ts';
 import { clearUnmarked, readMarker, writeMarker } from './level-files.ts';
 import { scanLevel } from './level-scan.ts';
@@ -189,6 +191,7 @@ class LevelStore implements StoreBeneath {
       level.entries(batch.partition, batch.entries, batch.doubtful, this.#filter, taker);
       level.writers(batch.partition, batch.writers);
       if (batch.answers !== undefined) level.answers(batch.partition, batch.answers);
+      if (batch.fates !== undefined) level.fates(batch.partition, batch.fates);
     });
   }
 
@@ -199,19 +202,28 @@ class LevelStore implements StoreBeneath {
   }
 
   async writers(partition: Partition): Promise<ReadonlyMap<string, WriterMark>> {
-    return this.#listed(writerKey(partition), writerKey(partition + 1), `a writer mark of partition ${partition}`);
+    const what = `a writer mark of partition ${partition}`;
+    return this.#listed(writerKey(partition), writerKey(partition + 1), (key, row) => [textAfter(key, 4), unseal(key, row, what)]);
   }
 
   async answers(partition: Partition): Promise<ReadonlyMap<string, Answer>> {
-    return this.#listed(answerRowKey(partition), answerRowKey(partition + 1), `an answer of partition ${partition}`);
+    const what = `an answer of partition ${partition}`;
+    return this.#listed(answerRowKey(partition), answerRowKey(partition + 1), (key, row) => [textAfter(key, 4), unseal(key, row, what)]);
   }
 
-  /** All sealed rows of a family in a partition, by the text behind it. */
-  async #listed<T>(gte: Uint8Array, lt: Uint8Array, what: string): Promise<ReadonlyMap<string, T>> {
+  async fates(partition: Partition): Promise<ReadonlyMap<Offset, Fate>> {
+    return this.#listed(fateKey(partition, 0), fateKey(partition + 1, 0), (key, row) => {
+      const said = unseal<{ unknown: true } | undefined>(key, row, `a fate of partition ${partition}`);
+      return [fateOffset(key) as Offset, said === undefined ? 'ignored' : 'unknown'];
+    });
+  }
+
+  /** All sealed rows of a family in a partition, in the order of their keys. */
+  async #listed<K, T>(gte: Uint8Array, lt: Uint8Array, read: (key: Uint8Array, row: Uint8Array) => [K, T]): Promise<ReadonlyMap<K, T>> {
     this.#assertUsable();
-    const rows = new Map<string, T>();
+    const rows = new Map<K, T>();
     try {
-      for await (const [key, row] of this.#level.iterator({ gte, lt })) rows.set(textAfter(key, 4), unseal<T>(key, row, what));
+      for await (const [key, row] of this.#level.iterator({ gte, lt })) rows.set(...read(key, row));
     } catch (error) {
       throw levelError(error);
     }

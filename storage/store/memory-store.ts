@@ -7,6 +7,8 @@ import type {
   Answer,
   Checkpoint,
   Entry,
+  Fate,
+  Offset,
   Partition,
   Scan,
   ScanRange,
@@ -35,6 +37,7 @@ export class MemoryDisk {
   readonly doubtful = new Set<string>();
   readonly answers = new Map<Partition, Map<string, Answer>>();
   readonly writers = new Map<Partition, Map<string, WriterMark>>();
+  readonly fates = new Map<Partition, Map<Offset, Fate>>();
   bytes = 0;
 }
 
@@ -115,6 +118,7 @@ class MemoryStore implements Store {
     for (const [key, entry] of copies) this.#set(key, partition, entry, batch.doubtful?.has(key) ?? false);
     for (const [incarnation, mark] of batch.writers) change(disk.writers, partition, incarnation, mark && { ...mark });
     for (const [id, answer] of batch.answers ?? []) change(disk.answers, partition, id, answer && { ...answer });
+    for (const [offset, fate] of batch.fates ?? []) change(disk.fates, partition, offset, fate);
     disk.checkpoints = checkpoints;
     if (identity !== undefined) disk.identity = identity;
   }
@@ -133,6 +137,11 @@ class MemoryStore implements Store {
   async answers(partition: Partition): Promise<ReadonlyMap<string, Answer>> {
     this.#assertOpen();
     return new Map(this.#disk.answers.get(partition));
+  }
+
+  async fates(partition: Partition): Promise<ReadonlyMap<Offset, Fate>> {
+    this.#assertOpen();
+    return new Map([...(this.#disk.fates.get(partition) ?? [])].sort(([one], [other]) => one - other));
   }
 
   async doubtful(): Promise<readonly string[]> {
@@ -180,8 +189,8 @@ class MemoryStore implements Store {
 }
 
 /** Undefined: taken out. */
-function change<T>(of: Map<Partition, Map<string, T>>, partition: Partition, id: string, value: T | undefined): void {
-  const kept = of.get(partition) ?? new Map<string, T>();
+function change<K, T>(of: Map<Partition, Map<K, T>>, partition: Partition, id: K, value: T | undefined): void {
+  const kept = of.get(partition) ?? new Map<K, T>();
   of.set(partition, kept);
   if (value === undefined) kept.delete(id);
   else kept.set(id, value);

@@ -1,200 +1,24 @@
-/** The log on Kafka under the contract, against a real broker of this file's own: the pause test stops it. */
-import { randomUUID } from 'node:crypto';
+/** The log on Kafka under the contract, and what only it can be put to, against a real broker of this file's own: some tests stop it. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { type EachBatchPayload, Kafka, logLevel } from 'kafkajs';
-import { afterAll, expect, test } from 'vitest';
-import type { Log, Offset, Partition } from '../../src/ports.ts';
-import { openKafkaLog } from '../../storage/log/kafka/kafka-log.ts';
-import { type KafkaService, startKafka } from '../services/kafka.ts';
+import { CompressionTypes } from 'kafkajs';
+import { afterAll, describe, expect, test } from 'vitest';
+import type { Log } from '../../src/ports.ts';
+import type { KafkaService } from '../services/kafka.ts';
 import { logContract } from './log.ts';
-import {
-  bytes,
-  fromStart,
-  type LogBounds,
-  type LogHarness,
-  type LogTopic,
-  newRecord,
-  o,
-  p,
-  readAll,
-  type TopicSettings,
-} from './log-harness.ts';
-import { silentLogger } from './silent-logger.ts';
+import { failure, newRecord, p, range, readAll, readStretch, valuesOf } from './log-harness.ts';
+import { client, freshTopic, kafkaHarness, startBroker, timeoutMs, withAdmin } from './log-kafka-harness.ts';
 
-const timeoutMs = 45_000;
-const recordBytes = 20_000;
-let service: KafkaService | undefined;
+let service: Promise<KafkaService> | undefined;
+const startService = (): Promise<KafkaService> => {
+  service ??= startBroker();
+  return service;
+};
 
 afterAll(async () => {
-  await service?.stop();
+  await (await service)?.stop();
 });
 
-async function startService(): Promise<KafkaService> {
-  service ??= await startKafka({ config: { 'log.cleaner.backoff.ms': '200', 'log.retention.check.interval.ms': '1000' } });
-  return service;
-}
-
-async function kafkaHarness(): Promise<LogHarness> {
-  const kafka = await startService();
-  return {
-    timeoutMs,
-    pauses: { times: 8, forMs: 2_600, gapMs: 400 },
-    fresh: (settings) => freshTopic(kafka, settings),
-  };
-}
-
-async function freshTopic(kafka: KafkaService, settings: TopicSettings): Promise<LogTopic> {
-  const topic = `contract-${randomUUID().slice(0, 8)}`;
-  if (settings.compacts) await compactingTopic(kafka, topic, settings.partitions);
-  const open = (bounds: LogBounds = {}): Promise<Log> =>
-    openKafkaLog({
-      topic,
-      brokers: kafka.brokers,
-      partitions: settings.partitions,
-      replication: undefined,
-      compactionLagMs: 3_600_000,
-      deleteRetentionMs: 7 * 86_400_000,
-      recordBytes,
-      create: true,
-      connection: { brokers: kafka.brokers, clientId: 'contract', tls: false, sasl: undefined },
-      node: 'contract',
-      logger: silentLogger,
-      limits: {
-        ...(bounds.maxPendingRecords === undefined ? {} : { queueRecords: bounds.maxPendingRecords }),
-        ...(bounds.maxCommitRecords === undefined ? {} : { batchRecords: bounds.maxCommitRecords }),
-      },
-    });
-  return {
-    maxRecordBytes: recordBytes + 8 * 1024,
-    open,
-    compact: () => compact(open),
-    batches: (partition) => batchesOf(kafka, topic, partition),
-    async recreate() {
-      await withAdmin(kafka, async (admin) => {
-        await admin.deleteTopics({ topics: [topic] });
-        while ((await admin.listTopics()).includes(topic)) await pause(50);
-      });
-    },
-    async interrupt(forMs) {
-      await kafka.pause();
-      await pause(forMs);
-      await kafka.resume();
-    },
-    async inject(partition, { key, value }) {
-      // A compacted topic takes no record without a key; one that was not compacted before may hold some.
-      if (key === null) await alterTopic(kafka, topic, { 'cleanup.policy': 'delete' });
-      const producer = client(kafka).producer({ allowAutoTopicCreation: false });
-      await producer.connect();
-      try {
-        const messages = [{ partition, key: key && Buffer.from(key), value: value && Buffer.from(value) }];
-        const [answer] = await producer.send({ topic, acks: -1, messages });
-        return { partition, offset: o(Number(answer?.baseOffset)) };
-      } finally {
-        await producer.disconnect();
-        if (key === null) await alterTopic(kafka, topic, { 'cleanup.policy': 'compact', 'message.timestamp.type': 'LogAppendTime' });
-      }
-    },
-    async remove() {
-      await withAdmin(kafka, async (admin) => {
-        if ((await admin.listTopics()).includes(topic)) await admin.deleteTopics({ topics: [topic] }).catch(goneAlready);
-      });
-    },
-  };
-}
-
-/** kafkajs repeats a deletion whose answer came late, and then does not find the topic. */
-function goneAlready(error: unknown): void {
-  if (!String((error as Error).message).includes('does not host this topic-partition')) throw error;
-}
-
-async function alterTopic(kafka: KafkaService, topic: string, settings: Record<string, string>): Promise<void> {
-  const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }));
-  await withAdmin(kafka, (admin) => admin.alterConfigs({ validateOnly: false, resources: [{ type: 2, name: topic, configEntries }] }));
-}
-
-/** A topic that Kafka compacts as soon as its segment has rolled, which a later append brings about. */
-async function compactingTopic(kafka: KafkaService, topic: string, partitions: number): Promise<void> {
-  const settings = {
-    'cleanup.policy': 'compact',
-    'message.timestamp.type': 'LogAppendTime',
-    'min.compaction.lag.ms': '0',
-    'min.cleanable.dirty.ratio': '0.001',
-    'segment.ms': '200',
-    'delete.retention.ms': '86400000',
-    'max.message.bytes': '1048588',
-  };
-  await withAdmin(kafka, (admin) =>
-    admin.createTopics({
-      waitForLeaders: true,
-      topics: [{ topic, numPartitions: partitions, configEntries: Object.entries(settings).map(([name, value]) => ({ name, value })) }],
-    }),
-  );
-}
-
-/** Appends under other keys roll the segments; done when no superseded record of before is found any more. */
-async function compact(open: () => Promise<Log>): Promise<void> {
-  const log = await open();
-  try {
-    const ends = (await log.bounds()).map(({ next }) => next);
-    for (const until = Date.now() + timeoutMs; ; ) {
-      if (Date.now() > until) throw new Error('Kafka has not compacted the topic in time');
-      for (const partition of ends.keys()) await log.append(p(partition), newRecord(`roll-${randomUUID()}`, ''));
-      await pause(300);
-      const read = await readAll(log, timeoutMs, fromStart(log));
-      const superseded = ends.some((end, partition) => {
-        const records = read.records(partition);
-        return records.some(({ key, offset }) => offset < end && records.some((later) => later.offset > offset && same(later.key, key)));
-      });
-      if (!superseded) return;
-    }
-  } finally {
-    await log.close();
-  }
-}
-
-/** kafkajs gives every message the RecordBatch that it came in, and keeps it out of its types. */
-async function batchesOf(kafka: KafkaService, topic: string, partition: Partition): Promise<Offset[]> {
-  const ends = await withAdmin(kafka, (admin) => admin.fetchTopicOffsets(topic));
-  const end = Number(ends.find((each) => each.partition === partition)?.high);
-  const found: Offset[] = [];
-  const consumer = client(kafka).consumer({ groupId: `batches-${randomUUID()}` });
-  await consumer.connect();
-  try {
-    await consumer.subscribe({ topic, fromBeginning: true });
-    await new Promise<void>((resolve, reject) => {
-      consumer.on('consumer.crash', ({ payload }) => reject(payload.error));
-      const eachBatch = async ({ batch }: EachBatchPayload) => {
-        if (batch.partition !== partition) return;
-        for (const message of batch.messages) {
-          const { batchContext } = message as unknown as { batchContext: { firstOffset: string } };
-          found.push(o(Number(batchContext.firstOffset)));
-        }
-        if (Number(batch.lastOffset()) + 1 >= end) resolve();
-      };
-      consumer.run({ eachBatch }).catch(reject);
-    });
-    return found;
-  } finally {
-    await consumer.disconnect();
-  }
-}
-
-const same = (a: Uint8Array | null, b: Uint8Array | null): boolean => Buffer.compare(a ?? bytes(''), b ?? bytes('')) === 0;
-
-const client = (kafka: KafkaService): Kafka =>
-  new Kafka({ brokers: kafka.brokers, logLevel: logLevel.NOTHING, retry: { retries: 8, initialRetryTime: 100 } });
-
-async function withAdmin<T>(kafka: KafkaService, work: (admin: ReturnType<Kafka['admin']>) => Promise<T>): Promise<T> {
-  const admin = client(kafka).admin();
-  await admin.connect();
-  try {
-    return await work(admin);
-  } finally {
-    await admin.disconnect();
-  }
-}
-
-logContract('kafka', kafkaHarness);
+logContract('kafka', async () => kafkaHarness(await startService()));
 
 /*
  * The contract's pauses are shorter than a request's timeout. In this one the request is sent several times, and the broker finds it as often
@@ -223,3 +47,96 @@ test('records together whose request has timed out are in the log once, side by 
   await log.close();
   await topic.remove();
 }, 120_000);
+
+describe('stretches from a broker', () => {
+  const fill = async (log: Log, count: number): Promise<void> => {
+    await Promise.all(Array.from({ length: count }, (_, i) => log.append(p(0), newRecord(`k${i}`, `${i}-`.padEnd(15_000, 'x')))));
+  };
+  const numbers = (values: readonly (string | undefined)[]) => values.map((value) => Number(value?.split('-')[0]));
+  const upTo = (count: number) => [...Array(count).keys()];
+
+  test('a stretch goes on where it was when the broker has been killed and started again', async () => {
+    const kafka = await startService();
+    const topic = await freshTopic(kafka, { partitions: 1, compacts: false });
+    const log = await topic.openWith({ fetchPatienceMs: timeoutMs });
+    await fill(log, 150);
+    const reading = log.read(range(0, 0, 150))[Symbol.asyncIterator]();
+    const batches = [(await reading.next()).value];
+    await kafka.kill();
+    const second = reading.next();
+    await kafka.restart();
+    for (let next = await second; !next.done; next = await reading.next()) batches.push(next.value);
+    expect(numbers(valuesOf(batches))).toEqual(upTo(150));
+    // A connection that died while nobody read is no trouble to whoever comes next.
+    await kafka.restart();
+    await expect.poll(() => failure(readStretch(log, range(0, 0, 10))), { timeout: timeoutMs }).toBeUndefined();
+    await log.close();
+    await topic.remove();
+  }, 120_000);
+
+  test('a broker that is silent for longer than the patience fails the stretch, and the next one comes whole', async () => {
+    const kafka = await startService();
+    const topic = await freshTopic(kafka, { partitions: 1, compacts: false });
+    const log = await topic.openWith({ fetchPatienceMs: 700 });
+    await fill(log, 150);
+    const reading = log.read(range(0, 0, 150))[Symbol.asyncIterator]();
+    await reading.next();
+    await kafka.pause();
+    try {
+      const began = performance.now();
+      expect(await failure(reading.next())).toBe('log-unavailable');
+      expect(performance.now() - began).toBeLessThan(5_000);
+      expect(await failure(readStretch(log, range(0, 0, 150)))).toBe('log-unavailable');
+    } finally {
+      await kafka.resume();
+    }
+    await expect.poll(() => failure(readStretch(log, range(0, 0, 10))), { timeout: timeoutMs }).toBeUndefined();
+    expect(numbers(valuesOf(await readStretch(log, range(0, 0, 150))))).toEqual(upTo(150));
+    await log.close();
+    await topic.remove();
+  }, 120_000);
+
+  test('connections that nobody uses are closed and made again, and no group is needed', async () => {
+    const kafka = await startService();
+    const topic = await freshTopic(kafka, { partitions: 1, compacts: false });
+    const log = await topic.openWith({ fetchIdleMs: 200 });
+    await fill(log, 10);
+    await log.bounds();
+    const sockets = () => process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length;
+    const before = sockets();
+    for (let round = 0; round < 3; round += 1) {
+      expect(numbers(valuesOf(await readStretch(log, range(0, round, 10))))).toEqual(upTo(10).slice(round));
+      expect(sockets()).toBeGreaterThan(before);
+      await expect.poll(sockets, { timeout: timeoutMs }).toBe(before);
+    }
+    const { groups } = await withAdmin(kafka, (admin) => admin.listGroups());
+    expect(groups.filter(({ groupId }) => groupId.includes(topic.name))).toEqual([]);
+    await log.close();
+    await topic.remove();
+  });
+
+  test("other producers' batches come whole, however large, and from their middle, however packed", async () => {
+    const kafka = await startService();
+    const topic = await freshTopic(kafka, { partitions: 1, compacts: false });
+    const log = await topic.openWith({});
+    const producer = client(kafka).producer({ allowAutoTopicCreation: false });
+    await producer.connect();
+    const message = (value: string) => ({ partition: 0, key: 'k', value });
+    try {
+      for (const size of [10, 1_000_000, 10, 900_000]) {
+        await producer.send({ topic: topic.name, acks: -1, messages: [message('x'.repeat(size))] });
+      }
+      const packed = Array.from({ length: 20 }, (_, i) => message(`packed-${i}`));
+      await producer.send({ topic: topic.name, acks: -1, compression: CompressionTypes.GZIP, messages: packed });
+    } finally {
+      await producer.disconnect();
+    }
+    const large = valuesOf(await readStretch(log, range(0, 0, 4)));
+    expect(large.map((value) => value?.length)).toEqual([10, 1_000_000, 10, 900_000]);
+    const middle = await readStretch(log, range(0, 9, 14));
+    expect(valuesOf(middle)).toEqual(['packed-5', 'packed-6', 'packed-7', 'packed-8', 'packed-9']);
+    expect(middle.every(({ jumped }) => !jumped)).toBe(true);
+    await log.close();
+    await topic.remove();
+  });
+});

@@ -10,6 +10,7 @@ import type {
   Landmark,
   Log,
   LogBatch,
+  LogRange,
   LogRecord,
   NewRecord,
   Offset,
@@ -31,6 +32,8 @@ export interface LogBounds {
   readonly maxPendingRecords?: number;
   /** Records of one commit. */
   readonly maxCommitRecords?: number;
+  /** Stretches that may be read at a time. */
+  readonly maxStretches?: number;
 }
 
 /** One topic, fresh and empty when it is made. */
@@ -49,6 +52,10 @@ export interface LogTopic {
   reconnect?(): Promise<void>;
   /** A record of another producer: without key, or without headers. */
   inject?(partition: Partition, record: { key: Uint8Array | null; value: Uint8Array | null }): Promise<Position>;
+  /** Another producer's transaction, in the end committed or aborted: its records, and a control record behind them. */
+  transact?(partition: Partition, values: readonly string[], end: 'commit' | 'abort'): Promise<void>;
+  /** Removes everything before an offset: the log begins there. */
+  truncate?(partition: Partition, first: Offset): Promise<void>;
   /** How many commits a log has made so far. */
   commits?(log: Log): number;
   /** For every record of a partition the first offset of the batch in which the broker keeps it. */
@@ -180,6 +187,34 @@ export async function readAll(log: Log, timeoutMs: number, from: readonly Offset
   await subscription.close();
   return collector;
 }
+
+/** A stretch of a partition. */
+export const range = (partition: number, from: number, to: number): LogRange => ({ partition: p(partition), from: o(from), to: o(to) });
+
+/** Reads a stretch to its end, copies everything, and checks what holds for every stretch. */
+export async function readStretch(log: Log, asked: LogRange, signal?: AbortSignal): Promise<LogBatch[]> {
+  const batches: LogBatch[] = [];
+  let next = asked.from;
+  for await (const batch of log.read(asked, signal)) {
+    const place = `${batch.partition}:${batch.first}`;
+    if (batch.partition !== asked.partition) throw new Error(`${place}: another partition than ${asked.partition}`);
+    if (batch.first !== next) throw new Error(`${place}: does not begin at ${next}`);
+    if (batch.next <= batch.first || batch.next > asked.to) throw new Error(`${place}: ends at ${batch.next}`);
+    if (batch.next > batch.end) throw new Error(`${place}: next ${batch.next} is beyond the end ${batch.end}`);
+    let last = batch.first - 1;
+    for (const { offset } of batch.records) {
+      if (offset <= last || offset >= batch.next) throw new Error(`${place}: ${offset} is out of order`);
+      last = offset;
+    }
+    next = batch.next;
+    batches.push({ ...batch, records: batch.records.map(copy) });
+  }
+  return batches;
+}
+
+/** The values of a stretch. */
+export const valuesOf = (batches: readonly LogBatch[]): (string | undefined)[] =>
+  batches.flatMap(({ records }) => records.map(({ value }) => text(value)));
 
 export interface Subscribed {
   readonly collector: Collector;

@@ -1,5 +1,5 @@
 /** Values for tests of stores. */
-import type { Checkpoint, Entry, Millis, Offset, Partition, StoreBatch, StoreIdentity, WriterMark } from '../../src/ports.ts';
+import type { Checkpoint, Entry, Fate, Millis, Offset, Partition, StoreBatch, StoreIdentity, WriterMark } from '../../src/ports.ts';
 
 export function entryWith(changes: Partial<Entry> = {}): Entry {
   return {
@@ -18,10 +18,10 @@ export function entryWith(changes: Partial<Entry> = {}): Entry {
 }
 
 export function checkpointWith(
-  changes: { next?: number; entries?: number; logTime?: number; atEnd?: number; whole?: boolean } = {},
+  changes: { next?: number; entries?: number; logTime?: number; atEnd?: number; whole?: boolean; fatesFrom?: number } = {},
 ): Checkpoint {
-  const { next = 0, entries = 0, logTime = 0, atEnd = 0, whole = true } = changes;
-  return { next: next as Offset, entries, logTime: logTime as Millis, atEnd: atEnd as Millis, whole };
+  const { next = 0, entries = 0, logTime = 0, atEnd = 0, whole = true, fatesFrom = 0 } = changes;
+  return { next: next as Offset, entries, logTime: logTime as Millis, atEnd: atEnd as Millis, whole, fatesFrom: fatesFrom as Offset };
 }
 
 export function identityWith(changes: Partial<StoreIdentity> = {}): StoreIdentity {
@@ -32,12 +32,14 @@ export interface BatchOptions {
   readonly partition?: number;
   readonly checkpoint?: Checkpoint;
   readonly writers?: Iterable<[string, WriterMark | undefined]>;
+  readonly fates?: Iterable<[number, Fate | undefined]>;
   readonly identity?: StoreIdentity;
 }
 
 export function batchOf(entries: Iterable<[string, Entry | undefined]>, options: BatchOptions = {}): StoreBatch {
-  const { partition = 0, checkpoint = checkpointWith(), writers = [], identity } = options;
-  const batch = { partition: partition as Partition, checkpoint, entries: new Map(entries), writers: new Map(writers) };
+  const { partition = 0, checkpoint = checkpointWith(), writers = [], fates = [], identity } = options;
+  const changed = { entries: new Map(entries), writers: new Map(writers), fates: new Map(fates) as Map<Offset, Fate | undefined> };
+  const batch = { partition: partition as Partition, checkpoint, ...changed };
   return identity === undefined ? batch : { ...batch, identity };
 }
 

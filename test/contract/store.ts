@@ -122,6 +122,34 @@ export function storeContract(name: string, makePlace: () => Promise<StorePlace>
         }
       });
 
+      test('keeps the fates of records by partition, in the log’s order, until they are forgotten', async () => {
+        const far = 2 ** 45;
+        const checkpoint = checkpointWith({ next: far + 1, fatesFrom: 3 });
+        await store.write(batchOf([], { partition: 1, checkpoint: checkpointWith({ next: 1 }), fates: [[0, 'ignored']] }));
+        await store.write(
+          batchOf([], {
+            checkpoint,
+            fates: [
+              [far, 'unknown'],
+              [3, 'ignored'],
+              [300, 'unknown'],
+              [70_000, 'ignored'],
+            ],
+          }),
+        );
+        await store.write(batchOf([], { checkpoint, fates: [[300, undefined]] }));
+        for (const again of [false, true]) {
+          if (again) await reopen();
+          expect([...(await store.fates(partition(0)))]).toEqual([
+            [3, 'ignored'],
+            [70_000, 'ignored'],
+            [far, 'unknown'],
+          ]);
+          expect([...(await store.fates(partition(1)))]).toEqual([[0, 'ignored']]);
+          expect(store.checkpoints[0]).toEqual(checkpoint);
+        }
+      });
+
       test('keeps every field of an entry', async () => {
         const entries: Entry[] = [
           entryWith({ version: -1 as Offset, newest: 12 as Offset, settled: false }),

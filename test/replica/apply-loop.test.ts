@@ -54,6 +54,7 @@ class SlowStore {
       identify: (given) => inner.identify(given),
       writers: (partition) => inner.writers(partition),
       answers: (partition) => inner.answers(partition),
+      fates: (partition) => inner.fates(partition),
       unsettled: () => inner.unsettled(),
       doubtful: () => inner.doubtful(),
       verify: () => inner.verify(),

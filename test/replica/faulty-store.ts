@@ -4,6 +4,8 @@ import type {
   Answer,
   Checkpoint,
   Entry,
+  Fate,
+  Offset,
   Partition,
   Scan,
   ScanRange,
@@ -89,6 +91,10 @@ export class FaultyStore implements Store {
 
   answers(partition: Partition): Promise<ReadonlyMap<string, Answer>> {
     return this.#store.answers(partition);
+  }
+
+  fates(partition: Partition): Promise<ReadonlyMap<Offset, Fate>> {
+    return this.#store.fates(partition);
   }
 
   doubtful(): Promise<readonly string[]> {

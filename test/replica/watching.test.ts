@@ -4,7 +4,7 @@ import { bytesOf } from '../../src/core/bytes.ts';
 import { conditionalPutRecord, putRecord } from '../../src/core/record.ts';
 import type { Position, Seen, WatchEvent, WatchOptions } from '../../src/ports.ts';
 import { by } from '../core/records.ts';
-import { openWorld, partitionIn, readyNode, remove, type TestNode, untilApplied, type World, write } from './node.ts';
+import { openWorld, partitionIn, reads, readyNode, remove, type TestNode, untilApplied, type World, write } from './node.ts';
 
 /** A watcher that takes what comes as soon as it comes. */
 class Watcher {
@@ -138,18 +138,92 @@ test('resumed on a node that is behind what was seen: nothing is told twice', as
   expect(watcher.told).toEqual(['sync', 'k=4']);
 });
 
-test('from where it is not known any more: reset, the state, and on', async () => {
+test('resumed on a node that was restarted since: what came since, once, and no reset', async () => {
   const world = openWorld();
   const node = await readyNode(world);
   const { position } = await write(world, node, 'k', '1');
   await write(world, node, 'k', '2');
+  await remove(world, node, 'k');
+  world.topic.inject(partitionIn(world, 'k'), conditionalPutRecord(bytesOf('k'), bytesOf('refused'), 'present', by(1, 'x/1')));
+  world.topic.inject(partitionIn(world, 'k'), conditionalPutRecord(bytesOf('k'), bytesOf('3'), 'absent', by(2, 'x/1')));
+  world.topic.inject(partitionIn(world, 'k'), putRecord(bytesOf('k'), bytesOf('repeated'), by(2, 'x/1')));
+  await untilApplied(world, node);
+  await world.clock.advance(5_000);
   await world.clock.outcome(node.replica.close());
   const again = await readyNode(world, { disk: node.disk() });
   const watcher = watch(again, { prefix: '', from: seenAt(again, position) });
   await world.clock.advance(10);
-  await write(world, again, 'k', '3');
+  await write(world, again, 'k', '4');
   await world.clock.advance(10);
-  expect(watcher.told).toEqual(['reset', 'k=2', 'sync', 'k=3']);
+  expect(watcher.told).toEqual(['k=2', 'k deleted', 'k=3', 'sync', 'k=4']);
+});
+
+test('resumed from further back than memory reaches, while the log grows: all of it, once, in order', async () => {
+  const world = openWorld({ partitions: 1 });
+  const node = await readyNode(world);
+  const { position } = await write(world, node, 'k', 'first');
+  const inject = (from: number, to: number): void => {
+    for (let i = from; i < to; i++) world.topic.inject(partitionIn(world, 'k'), putRecord(bytesOf('k'), bytesOf(`${i}`), by(i + 1, 'x/1')));
+  };
+  inject(0, 40_000);
+  await untilApplied(world, node);
+  const stop = new AbortController();
+  const told: string[] = [];
+  const from = seenAt(node, position);
+  void (async () => {
+    for await (const event of node.replica.watch({ prefix: '', from, signal: stop.signal })) {
+      told.push(event.kind === 'put' ? Buffer.from(event.found.value).toString() : event.kind);
+      // What comes while the log is being read is more than a watcher's queue would hold.
+      if (told.length === 20_000) inject(40_000, 48_000);
+    }
+  })();
+  await world.clock.until('all is told', () => told.includes('47999'));
+  stop.abort();
+  expect(told.filter((each) => each !== 'sync')).toEqual(Array.from({ length: 48_000 }, (_, i) => `${i}`));
+});
+
+test('many that come back to a restarted node share one reading of the log', async () => {
+  const stretches: number[] = [];
+  const world = openWorld({ partitions: 1 });
+  const node = await readyNode(world);
+  const { position } = await write(world, node, 'k', '0');
+  for (let i = 1; i < 10; i++) await write(world, node, 'k', `${i}`);
+  await world.clock.advance(5_000);
+  await world.clock.outcome(node.replica.close());
+  const again = await readyNode(world, {
+    disk: node.disk(),
+    changed: (log) =>
+      new Proxy(log, {
+        get: (of, name) => {
+          if (name === 'read') stretches.push(1);
+          const value = Reflect.get(of, name, of) as unknown;
+          return typeof value === 'function' ? value.bind(of) : value;
+        },
+      }),
+  });
+  const all = Array.from({ length: 50 }, () => watch(again, { key: 'k', from: seenAt(again, position) }));
+  await world.clock.advance(10);
+  for (const { told } of all) expect(told).toEqual([...Array.from({ length: 9 }, (_, i) => `k=${i + 1}`), 'sync']);
+  expect(stretches.length).toBe(1);
+});
+
+test('what this node learned only from statements is told as a reset, after a restart too', async () => {
+  const world = openWorld({ compactionLagMs: 0, partitions: 1 });
+  const one = await readyNode(world);
+  const { position } = await write(world, one, 'k', 'seen');
+  await world.clock.advance(5_000);
+  await world.clock.outcome(one.replica.close());
+  // What set the value is gone when this node comes back: it learns it from the statement.
+  const other = await readyNode(world, { name: 'n2:8082' });
+  await world.clock.outcome(other.replica.put('k', bytesOf('unseen'), { condition: 'present' }));
+  await world.clock.advance(10_000);
+  world.topic.compact();
+  const back = await readyNode(world, { disk: one.disk() });
+  await world.clock.advance(5_000);
+  expect(await reads(world, back, 'k')).toBe('unseen');
+  const watcher = watch(back, { key: 'k', from: seenAt(back, position) });
+  await world.clock.advance(10);
+  expect(watcher.told).toEqual(['reset', 'k=unseen', 'sync']);
 });
 
 test('a token of another log: reset', async () => {

@@ -1,6 +1,6 @@
 /**
  * A key-value service of one node, in memory: real rules for keys, values, deletes, deadlines, positions, conditions, idempotency keys,
- * atomic batches and listings. One partition unless told otherwise.
+ * atomic batches, listings and history. One partition unless told otherwise.
  */
 import { randomUUID } from 'node:crypto';
 import { BitacoraError, VersionConflict } from '../../src/core/errors.ts';
@@ -13,6 +13,7 @@ import type {
   FoundValue,
   KeyValue,
   Millis,
+  Moment,
   NodeStatus,
   Offset,
   Position,
@@ -21,6 +22,7 @@ import type {
   WriteOptions,
   Written,
 } from '../../src/ports.ts';
+import { MemoryHistory } from './memory-history.ts';
 import { MemoryWatches } from './memory-watches.ts';
 
 export const maxValueBytes = 100_000;
@@ -49,12 +51,14 @@ export interface MemoryKeyValue extends KeyValue {
   /** Reasons with which waits were ended. */
   readonly aborted: unknown[];
   readonly watches: MemoryWatches;
+  readonly log: MemoryHistory;
 }
 
 export function createMemoryKeyValue(partitions = 1): MemoryKeyValue {
   const limits = { maxKeyBytes: 1024, maxValueBytes };
   const entries = new Map<string, FoundValue>();
   const next = Array.from({ length: partitions }, () => 0);
+  const log = new MemoryHistory(partitions);
   const answered = new Map<string, Written | Error>();
   const applied = (): Offset[] => next as Offset[];
   const here = (key: string): Position => {
@@ -85,15 +89,16 @@ export function createMemoryKeyValue(partitions = 1): MemoryKeyValue {
   function record(key: string, value: Uint8Array | undefined, options: Omit<AtomicWrite, 'key' | 'value'> | undefined): Written {
     const position = here(key);
     const id = randomUUID();
+    const time = Date.now() as Millis;
     next[position.partition] = position.offset + 1;
     if (value === undefined) entries.delete(key);
     else {
-      const time = Date.now() as Millis;
       const expires = options?.expires ?? (0 as Millis);
       entries.set(key, { value, version: position, time, expires, id, contentType: options?.contentType ?? '' });
     }
     self.written.push(key);
-    self.watches.changed({ key, position, time: Date.now() as Millis, found: entries.get(key), learned: false });
+    self.watches.changed({ key, position, time, found: entries.get(key), learned: false });
+    log.add(key, { version: position, time, found: entries.get(key), id, by: 'n1' });
     return { position, id };
   }
 
@@ -127,6 +132,13 @@ export function createMemoryKeyValue(partitions = 1): MemoryKeyValue {
     if (self.readGate) await orAborted(self.readGate, signal, self.aborted);
   }
 
+  async function readAt(key: string, at: Moment, options: ReadOptions): Promise<ReadAnswer> {
+    checkKey(key, limits);
+    await begin(options);
+    await reached(options, () => [here(key)]);
+    return { source: 'local', found: log.at(key, at), applied: here(key) };
+  }
+
   const liveKeys = (prefix: string): string[] =>
     [...entries.keys()]
       .filter((key) => key.startsWith(prefix) && live(key) !== undefined)
@@ -149,6 +161,7 @@ export function createMemoryKeyValue(partitions = 1): MemoryKeyValue {
       applied,
       state: (wanted) => liveKeys('').flatMap((key) => (wanted(key) ? [[key, entries.get(key) as FoundValue] as const] : [])),
     }),
+    log,
     skipped: [],
     get genesis() {
       return self.status.genesis;
@@ -172,6 +185,19 @@ export function createMemoryKeyValue(partitions = 1): MemoryKeyValue {
       checkKey(key, limits);
       if (self.failure) throw self.failure;
       return local(key);
+    },
+    async history(key, { limit, before, since, ...options }) {
+      checkKey(key, limits);
+      await begin(options);
+      await reached(options, () => [here(key)]);
+      return log.page(key, { limit, before, since });
+    },
+    readAt: (key, at, options = {}) => readAt(key, at, options),
+    async revert(key, at, { condition = live(key)?.version ?? 'absent', expires = 0 as Millis, ...options } = {}) {
+      const { found } = await readAt(key, at, options);
+      const writing = { condition, ...(options.signal === undefined ? {} : { signal: options.signal }) };
+      if (found === undefined) return { ...(await write(key, undefined, writing)), found };
+      return { ...(await write(key, found.value, { ...writing, contentType: found.contentType, expires })), found };
     },
     put: (key, value, options) => write(key, value, options),
     delete: (key, options) => write(key, undefined, options),

@@ -117,6 +117,10 @@ export class SlowDiskStore implements Store {
     return this.#store.answers(partition);
   }
 
+  fates(partition: Partition): ReturnType<Store['fates']> {
+    return this.#store.fates(partition);
+  }
+
   unsettled(): Promise<readonly string[]> {
     return this.#store.unsettled();
   }

@@ -4,6 +4,7 @@ import type {
   Log,
   LogBatch,
   LogIdentity,
+  LogRange,
   LogState,
   NewRecord,
   Partition,
@@ -191,6 +192,10 @@ export class NetworkLog implements Log {
         if (!this.#dead && this.#subscriber === subscriber) subscriber.ended(error);
       },
     });
+  }
+
+  read(range: LogRange, signal?: AbortSignal): AsyncIterable<LogBatch> {
+    return this.#log.read(range, signal);
   }
 
   async bounds(signal?: AbortSignal): Promise<readonly PartitionBounds[]> {

@@ -59,6 +59,7 @@ function bound(inner: Store): Omit<Store, 'identity' | 'checkpoints' | 'sizeByte
     scan: (range) => inner.scan(range),
     identify: (identity) => inner.identify(identity),
     writers: (partition) => inner.writers(partition),
+    fates: (partition) => inner.fates(partition),
     answers: (partition) => inner.answers(partition),
     unsettled: () => inner.unsettled(),
     doubtful: () => inner.doubtful(),

@@ -11,7 +11,12 @@ const latest = 8_640_000_000_000_000;
 export function deadlineOf({ ttl, expires }: { ttl?: string | number; expires?: string }, now: number): Millis | undefined {
   if (ttl !== undefined && expires !== undefined) throw new BitacoraError('bad-request', 'ttl and expires cannot both be given');
   if (ttl !== undefined) return inTime(now + durationMs(String(ttl), 'ttl'), now, 'ttl');
-  return expires === undefined ? undefined : inTime(momentOf(expires), now, 'expires');
+  if (expires === undefined) return undefined;
+  const moment = timeOf(expires);
+  if (moment === undefined) {
+    throw new BitacoraError('bad-request', 'expires is milliseconds since 1970, or ISO 8601 with its zone (a + in a URL is %2B)');
+  }
+  return inTime(moment, now, 'expires');
 }
 
 /** `30s`, in milliseconds. Errors: `bad-request`, naming the parameter. */
@@ -21,13 +26,11 @@ export function durationMs(text: string, name: string): number {
   return Number(match[1]) * (units[match[2] ?? 's'] as number);
 }
 
-function momentOf(text: string): number {
+/** Milliseconds since 1970, as such or in ISO 8601 with a zone; undefined for anything else. */
+export function timeOf(text: string): number | undefined {
   if (/^\d{1,16}$/.test(text)) return Number(text);
-  const moment = isoTime.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(moment)) {
-    throw new BitacoraError('bad-request', 'expires is milliseconds since 1970, or ISO 8601 with its zone (a + in a URL is %2B)');
-  }
-  return moment;
+  const time = isoTime.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(time) ? undefined : time;
 }
 
 /** A moment that has passed is a mistake as a rule: seconds for milliseconds. */

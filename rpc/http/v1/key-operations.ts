@@ -2,11 +2,11 @@
 import { operation } from './operation.ts';
 import { readHeadersShape, readQueryShape, writeHeadersShape } from './reading.ts';
 import { oneOf, Type } from './schema.ts';
-import { anyBytes, Bytes, json, ValueBody, valueJson, WrittenBody } from './shapes.ts';
+import { anyBytes, Bytes, json, MomentText, ValueBody, valueJson, WrittenBody } from './shapes.ts';
 
 const path = '/v1/kv/{key}';
-const group = 'Keys';
-const inPath = {
+export const group = 'Keys';
+export const inPath = {
   name: 'key',
   schema: Type.String({
     minLength: 1,
@@ -16,7 +16,8 @@ const inPath = {
   }),
 };
 
-const conditions = {
+/** Headers of a write that expects something. */
+export const conditionHeadersShape = {
   'If-Match': Type.Optional(
     Type.String({
       description: '`"0:17"`: only if this is the version; `*`: only if the key is there. One strong tag.',
@@ -36,7 +37,20 @@ const idempotencyKey = {
     }),
   ),
 };
-const writeErrors = [
+/** Parameters of what leaves a value: how long it is to live. */
+export const lifetimeShape = {
+  ttl: Type.Optional(
+    Type.String({
+      description: 'How long it is to live: a whole number with `ms`, `s`, `m`, `h` or `d`; of seconds without.',
+      examples: ['30s'],
+    }),
+  ),
+  expires: Type.Optional(
+    Type.String({ description: 'Until when: milliseconds since 1970, or ISO 8601 with its zone.', examples: ['2030-01-01T00:00:00Z'] }),
+  ),
+};
+/** Of every write. */
+export const writeErrors = [
   'key-invalid',
   'position-foreign',
   'version-conflict',
@@ -67,9 +81,15 @@ export const getValue = operation({
   inPath,
   summary: 'Read a value',
   description:
-    'The bytes as they were written, with their content type (`application/octet-stream` when none was given), or JSON: by `?format=json`, or by `Accept`. A value that is not UTF-8 is told in `value_b64` there.',
+    'The bytes as they were written, with their content type (`application/octet-stream` when none was given), or JSON: by `?format=json`, or by `Accept`. A value that is not UTF-8 is told in `value_b64` there. With `at` the value of that moment, read from the log within five seconds, or as long as `Prefer` says.',
   query: Type.Object(
-    { ...readQueryShape, format: Type.Optional(oneOf(['raw', 'json'], { description: 'The form; goes before `Accept`.' })) },
+    {
+      ...readQueryShape,
+      format: Type.Optional(oneOf(['raw', 'json'], { description: 'The form; goes before `Accept`.' })),
+      at: Type.Optional(
+        Type.String({ ...MomentText, description: `What stood there then, in the place of what is there now. ${MomentText.description}` }),
+      ),
+    },
     { additionalProperties: false },
   ),
   headers: Type.Object({
@@ -91,7 +111,7 @@ export const getValue = operation({
       headers: ['ETag', 'Last-Modified', 'Bitacora-Position', 'Bitacora-Source', 'Bitacora-Expires', 'Vary'],
     },
   },
-  errors: ['key-invalid', 'not-found', 'version-conflict', ...readErrors],
+  errors: ['key-invalid', 'not-found', 'version-conflict', 'history-compacted', ...readErrors],
   curl: "curl -i 'localhost:8082/v1/kv/cfg/a?consistency=latest'",
 });
 
@@ -104,23 +124,10 @@ export const putValue = operation({
   summary: 'Write a value',
   description:
     'The body is the value, byte for byte; an empty body is an empty value. Its content type is kept, but for `application/x-www-form-urlencoded`, which `curl -d` says of anything. Done when the log has it, and as a rule when this node serves it.',
-  query: Type.Object(
-    {
-      ttl: Type.Optional(
-        Type.String({
-          description: 'How long it is to live: a whole number with `ms`, `s`, `m`, `h` or `d`; of seconds without.',
-          examples: ['30s'],
-        }),
-      ),
-      expires: Type.Optional(
-        Type.String({ description: 'Until when: milliseconds since 1970, or ISO 8601 with its zone.', examples: ['2030-01-01T00:00:00Z'] }),
-      ),
-    },
-    { additionalProperties: false },
-  ),
+  query: Type.Object(lifetimeShape, { additionalProperties: false }),
   headers: Type.Object({
     ...writeHeadersShape,
-    ...conditions,
+    ...conditionHeadersShape,
     ...idempotencyKey,
     'Content-Type': Type.Optional(Type.String({ maxLength: 255, description: 'Stored with the value.', examples: ['application/json'] })),
   }),
@@ -150,7 +157,7 @@ export const deleteValue = operation({
   summary: 'Delete a key',
   description: 'Done when the log has it. Deleting what is not there is a write too.',
   query: Type.Object({}, { additionalProperties: false }),
-  headers: Type.Object({ ...writeHeadersShape, ...conditions, ...idempotencyKey }),
+  headers: Type.Object({ ...writeHeadersShape, ...conditionHeadersShape, ...idempotencyKey }),
   outcomes: { 204: { description: 'Deleted.', headers: ['Bitacora-Position'] } },
   errors: writeErrors,
   curl: "curl -X DELETE 'localhost:8082/v1/kv/cfg/a'",

@@ -1,32 +1,37 @@
 /** `GET`, `HEAD`, `PUT` and `DELETE` of one key. */
 import { BitacoraError } from '../../../src/core/errors.ts';
-import { formatPosition } from '../../../src/core/position.ts';
 import type { Expectation, WriteOptions } from '../../../src/ports.ts';
 import { announcedBytes, readBody } from '../body.ts';
 import type { Route } from '../exchange.ts';
 import { withDeadline } from '../wait.ts';
 import { answering, type CallOf, type Told } from './answering.ts';
-import { deadlineOf, isoOf } from './deadline.ts';
+import { deadlineOf } from './deadline.ts';
 import { tagOf } from './entity-tag.ts';
 import { deleteValue, getValue, putValue } from './key-operations.ts';
+import { momentOf } from './moment.ts';
 import { checkMatch, expectationOf, isKnown } from './preconditions.ts';
-import { patience, readingOf, readKey } from './reading.ts';
-import { checkedType, expiresHeader, formOf, rawHeaders, sentType, valueBody, valueHeaders } from './representation.ts';
+import { patience, readingOf, readKey, readKeyAt } from './reading.ts';
+import { checkedType, formOf, rawHeaders, sentType, valueBody, valueHeaders } from './representation.ts';
 import type { V1Rooms } from './rooms.ts';
 import { valueJson } from './shapes.ts';
 import { keyOf } from './target.ts';
+import { removedAnswer, writtenAnswer } from './written.ts';
 
 export function keyRoute(rooms: V1Rooms): Route {
   const { keyValue, limits } = rooms;
 
   async function get({ request, response, query, headers, session, headersOut }: CallOf<typeof getValue>): Promise<Told> {
-    const key = keyOf(request.url ?? '');
+    const key = keyOf(request.url ?? '', getValue.path);
+    const at = query.at === undefined ? undefined : momentOf(query.at, 'at', Date.now());
     const { consistency, waitMs } = readingOf(query.consistency, headers.Prefer);
-    const answer = await readKey(rooms, session, key, consistency, patience(response, waitMs));
+    const patiently = patience(response, waitMs);
+    const answer = await (at === undefined
+      ? readKey(rooms, session, key, consistency, patiently)
+      : readKeyAt(rooms, session, key, at, consistency, patiently));
     const { found } = answer;
     headersOut.push('Bitacora-Source', answer.source);
     if (query.format === undefined) headersOut.push('Vary', 'Accept');
-    if (found === undefined) throw new BitacoraError('not-found', 'there is nothing under this key');
+    if (found === undefined) throw new BitacoraError('not-found', `there ${at === undefined ? 'is' : 'was'} nothing under this key`);
     checkMatch(headers['If-Match'], found.version);
     const form = formOf(query.format, headers.Accept);
     const about = valueHeaders(found, form);
@@ -37,7 +42,7 @@ export function keyRoute(rooms: V1Rooms): Route {
   }
 
   async function put({ request, response, query, headers, session }: CallOf<typeof putValue>): Promise<Told> {
-    const key = keyOf(request.url ?? '');
+    const key = keyOf(request.url ?? '', putValue.path);
     const expires = deadlineOf(query, Date.now());
     const condition = expectationOf(headers);
     const contentType = storedType(headers['Content-Type']);
@@ -46,23 +51,17 @@ export function keyRoute(rooms: V1Rooms): Route {
     if (announcedBytes(request) > maxBytes) throw tooLarge();
     const value = await readBody(request, { maxBytes, tooLarge });
     const options = { ...writing(headers['Idempotency-Key'], condition), ...(expires === undefined ? {} : { expires }), contentType };
-    const { position, id } = await withDeadline(response, limits.writeTimeoutMs, (signal) =>
-      keyValue.put(key, value, { ...options, signal }),
-    );
-    session.note(position);
-    return {
-      status: condition === 'absent' ? 201 : 200,
-      headers: ['ETag', tagOf(position, 'raw'), ...expiresHeader(expires ?? 0), 'Cache-Control', 'no-store'],
-      body: `${JSON.stringify({ key, version: formatPosition(position), expires: isoOf(expires ?? 0) ?? null, id })}\n`,
-    };
+    const written = await withDeadline(response, limits.writeTimeoutMs, (signal) => keyValue.put(key, value, { ...options, signal }));
+    session.note(written.position);
+    return writtenAnswer(key, written, expires, condition);
   }
 
   async function remove({ request, response, headers, session }: CallOf<typeof deleteValue>): Promise<Told> {
-    const key = keyOf(request.url ?? '');
+    const key = keyOf(request.url ?? '', deleteValue.path);
     const options = writing(headers['Idempotency-Key'], expectationOf(headers));
     const { position } = await withDeadline(response, limits.writeTimeoutMs, (signal) => keyValue.delete(key, { ...options, signal }));
     session.note(position);
-    return { status: 204, headers: ['Cache-Control', 'no-store'] };
+    return removedAnswer;
   }
 
   return {

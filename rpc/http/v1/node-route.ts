@@ -21,6 +21,9 @@ const supports = [
   'atomic-batch',
   'prefix-delete',
   'watch',
+  'history',
+  'read-at',
+  'revert',
 ];
 const maxListItems = 1_000;
 

@@ -1,6 +1,7 @@
 /** The OpenAPI 3.1 document, made from the operations' definitions. */
 import { type ErrorCode, type ErrorKind, errorTable } from '../../../src/core/errors.ts';
 import { alwaysHeaders, answerHeaders, type HeaderName } from './answer-headers.ts';
+import { HistoryBody, HistoryItem } from './history-shapes.ts';
 import { commonErrors, type Operation, type Outcome } from './operation.ts';
 import { operations } from './operations.ts';
 import type { TObject, TSchema } from './schema.ts';
@@ -22,6 +23,9 @@ const named: ReadonlyMap<unknown, string> = new Map<unknown, string>([
   [shapes.BatchBody, 'Batch'],
   [shapes.BatchResult, 'BatchResult'],
   [shapes.BatchAnswer, 'BatchAnswer'],
+  [HistoryItem, 'Version'],
+  [HistoryBody, 'History'],
+  [shapes.CompleteSince, 'CompleteSince'],
   [WatchLine, 'Event'],
   [WatchBody, 'Events'],
   [shapes.NodeBody, 'Node'],

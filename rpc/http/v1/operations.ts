@@ -1,5 +1,6 @@
 /** Every operation of `/v1`, in the order in which they are told: the one list that the document and the page are made from. */
 import { postBatch } from './batch-operations.ts';
+import { getHistory, revertKey } from './history-operations.ts';
 import { deleteValue, getValue, putValue } from './key-operations.ts';
 import { deletePrefix, listKeys } from './list-operations.ts';
 import { getCluster, getDocs, getNode, getOpenApi } from './node-operations.ts';
@@ -14,6 +15,8 @@ export const operations: readonly Operation[] = [
   deletePrefix,
   postBatch,
   watchKeys,
+  getHistory,
+  revertKey,
   getNode,
   getCluster,
   getOpenApi,

@@ -1,17 +1,19 @@
 /** Failures as RFC 9457 problems, by the one error table. */
-import { type ErrorCode, type ErrorKind, errorTable, VersionConflict } from '../../../src/core/errors.ts';
+import { type ErrorCode, type ErrorKind, errorTable, HistoryCompacted, VersionConflict } from '../../../src/core/errors.ts';
 import { formatPosition } from '../../../src/core/position.ts';
 import type { Logger } from '../../../src/ports.ts';
 import type { Answer } from '../exchange.ts';
 import { retryAfter, toldOf } from '../failures.ts';
 import { tagOf } from './entity-tag.ts';
-import { problemJson } from './shapes.ts';
+import type { Static } from './schema.ts';
+import { type CompleteSince, problemJson } from './shapes.ts';
 
 /** What helps, where one line can say it. */
 const hints: Partial<Readonly<Record<ErrorCode, string>>> = {
   'not-found': 'written a moment ago? Send the Bitacora-Position of the write as Bitacora-Min-Position',
   'no-such-path': 'the paths are listed in /docs',
   'version-conflict': 'read the key again and write with its ETag',
+  'history-compacted': 'ask for what was at complete_since, or after it',
   'position-foreign': 'forget the position: the topic was made anew, or this is another cluster',
   'position-not-reached': 'ask again, or another node; Prefer: wait=5 waits longer',
   'batch-invalid': 'send it without atomic, or give the keys a common {tag}',
@@ -33,7 +35,7 @@ export function problemAnswer(error: unknown, context: ProblemContext, logger: L
   const { node, position, headers = [], more } = context;
   const told = problemOf(error, logger);
   const kind: ErrorKind = errorTable[told.code];
-  const { code, title, detail, hint, current } = told;
+  const { code, title, detail, hint, current, completeSince } = told;
   const body = {
     type: `/docs#${code}`,
     title,
@@ -44,6 +46,7 @@ export function problemAnswer(error: unknown, context: ProblemContext, logger: L
     node,
     position: position === '' ? undefined : position,
     current,
+    complete_since: completeSince,
     ...more,
   };
   const tag = error instanceof VersionConflict && error.current !== undefined ? ['ETag', tagOf(error.current, 'raw')] : [];
@@ -59,10 +62,13 @@ export interface ToldProblem {
   readonly hint: string | undefined;
   /** Of a conflict: what is there, null when nothing is. */
   readonly current: string | null | undefined;
+  /** Of `history-compacted`. */
+  readonly completeSince: Static<typeof CompleteSince> | undefined;
 }
 
 export function problemOf(error: unknown, logger: Logger): ToldProblem {
   const { code, message } = toldOf(error, logger);
   const current = error instanceof VersionConflict ? (error.current === undefined ? null : formatPosition(error.current)) : undefined;
-  return { code, title: errorTable[code].title, detail: message, hint: hints[code], current };
+  const completeSince = error instanceof HistoryCompacted ? { position: formatPosition(error.completeSince), time: null } : undefined;
+  return { code, title: errorTable[code].title, detail: message, hint: hints[code], current, completeSince };
 }

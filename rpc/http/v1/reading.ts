@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { BitacoraError } from '../../../src/core/errors.ts';
 import { isSystemKey } from '../../../src/core/keys.ts';
 import { newestSeen } from '../../../src/core/position.ts';
-import type { Consistency, ReadAnswer, ReadOptions } from '../../../src/ports.ts';
+import type { Consistency, Moment, ReadAnswer, ReadOptions } from '../../../src/ports.ts';
 import { goneSignal } from '../wait.ts';
 import type { V1Rooms } from './rooms.ts';
 import { oneOf, Type } from './schema.ts';
@@ -84,7 +84,23 @@ export async function readKey(
   const { keyValue } = rooms;
   const { seen } = session;
   const hot = consistency === 'local' && seen === undefined ? keyValue.peek(key) : undefined;
-  const answer = hot ?? (await patiently((options) => keyValue.read(key, { ...options, consistency, seen })));
+  return noted(session, hot ?? (await patiently((options) => keyValue.read(key, { ...options, consistency, seen }))));
+}
+
+/** As `readKey`, of a moment of the past. Errors: those of `KeyValue.readAt`. */
+export async function readKeyAt(
+  { keyValue }: V1Rooms,
+  session: Session,
+  key: string,
+  at: Moment,
+  consistency: Consistency,
+  patiently: Patiently,
+): Promise<ReadAnswer> {
+  const { seen } = session;
+  return noted(session, await patiently((options) => keyValue.readAt(key, at, { ...options, consistency, seen })));
+}
+
+function noted(session: Session, answer: ReadAnswer): ReadAnswer {
   session.note(newestSeen(answer.applied));
   session.note(answer.found?.version);
   return answer;

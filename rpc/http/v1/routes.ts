@@ -3,15 +3,17 @@ import type { Route, Tell } from '../exchange.ts';
 import { batchRoute } from './batch-route.ts';
 import { clusterRoute } from './cluster-route.ts';
 import { docsRoutes } from './docs-route.ts';
+import { historyRoute } from './history-route.ts';
 import { keyRoute } from './key-route.ts';
 import { listRoute } from './list-route.ts';
 import { nodeRoute } from './node-route.ts';
 import { problemAnswer } from './problem.ts';
+import { revertRoute } from './revert-route.ts';
 import type { V1Rooms } from './rooms.ts';
 import { watchRoute } from './watch-route.ts';
 
 export function v1Routes(rooms: V1Rooms): readonly Route[] {
-  const data = [keyRoute(rooms), listRoute(rooms), batchRoute(rooms), watchRoute(rooms)];
+  const data = [keyRoute(rooms), listRoute(rooms), batchRoute(rooms), watchRoute(rooms), historyRoute(rooms), revertRoute(rooms)];
   return [...data, nodeRoute(rooms), clusterRoute(rooms), ...docsRoutes(rooms)];
 }
 

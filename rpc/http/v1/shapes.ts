@@ -16,20 +16,30 @@ export const Version = Type.String({
   examples: ['0:17'],
 });
 export const Time = Type.String({ description: 'ISO 8601, UTC, with milliseconds.', examples: ['2026-11-21T15:00:00.000Z'] });
+/** A moment of the past, as a parameter. */
+export const MomentText = Type.String({
+  minLength: 1,
+  maxLength: 64,
+  description:
+    'A place in the log, `0:17`; a time, in milliseconds since 1970 or ISO 8601 with its zone; or how long ago, a whole number with `ms`, `s`, `m`, `h` or `d`.',
+  examples: ['24h'],
+});
 export const TokenText = Type.String({
   maxLength: 32_768,
   description: 'Positions by comma, one a partition, then `@` and the first 8 digits of the genesis id.',
   examples: ['0:1204,3:77@8f14e45f'],
 });
 
-const known = {
+/** What is known of a value. */
+export const known = {
   version: orNull(Version, 'Null: not known, in the answer of an older node.'),
   updated: orNull(Time, 'When the log took it.'),
   expires: orNull(Time, 'Deadline; null: for ever.'),
   content_type: orNull(Type.String(), 'As it was stored; null: none was given.'),
   id: Type.String({ description: 'The id of the write; empty when another producer wrote it.' }),
 };
-const valueOr64 = {
+/** The value, in one of two ways. */
+export const valueOr64 = {
   value: Type.Optional(Type.String({ description: 'The value, when it is UTF-8.' })),
   value_b64: Type.Optional(Type.String({ description: 'The value in base64, when it is not.' })),
 };
@@ -66,6 +76,16 @@ export const DeletedBody = Type.Object(
   { additionalProperties: false },
 );
 
+/** From where on the log tells all. */
+export const CompleteSince = Type.Object(
+  { position: Version, time: orNull(Time, 'When the log took what stands there; null: nothing stands there, or the answer is a failure.') },
+  {
+    description:
+      'From here on everything that was ever written is told; before it only what happens to be left, as the log removes what was overwritten.',
+    additionalProperties: false,
+  },
+);
+
 const codes = Object.keys(errorTable) as (keyof typeof errorTable)[];
 
 /** RFC 9457. */
@@ -80,6 +100,7 @@ export const Problem = Type.Object(
     node: Type.String(),
     position: Type.Optional(TokenText),
     current: Type.Optional(orNull(Version, 'With `version-conflict`: the version that is there; null: the key is absent.')),
+    complete_since: Type.Optional(CompleteSince),
     deleted: Type.Optional(Type.Integer({ minimum: 0, description: 'Of a prefix delete: how many keys were deleted before it failed.' })),
   },
   { additionalProperties: false },

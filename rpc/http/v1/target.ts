@@ -2,16 +2,14 @@
 import { BitacoraError } from '../../../src/core/errors.ts';
 import { decodePath } from '../query.ts';
 
-const keyPath = '/v1/kv/';
-
 /**
- * `/v1/kv/a//b` is the key `a//b`, `/v1/kv/../x` is `../x`, `+` is itself. What a key may be, the key-value service decides.
- * Errors: `bad-request`.
+ * The key in a target of the template `/v1/kv/{key}`: of `/v1/kv/a//b` it is `a//b`, of `/v1/kv/../x` it is `../x`, and `+` is itself. What
+ * a key may be, the key-value service decides. Errors: `bad-request`.
  */
-export function keyOf(url: string): string {
+export function keyOf(url: string, template: string): string {
   const path = pathOf(url);
   if (path.includes('#')) throw new BitacoraError('bad-request', 'a # in the address must be written as %23');
-  return decodePath(path.slice(keyPath.length));
+  return decodePath(path.slice(template.indexOf('{')));
 }
 
 /** Without query; of a target in absolute form, as proxies send it, without scheme and host. */

@@ -14,7 +14,27 @@ import type { KeyValue, Partition, Position, Seen, WatchEvent } from '../../../s
 /** The position from which only the whole state can be told. */
 export const anew = 'reset';
 
-const nothing: Token = { positions: [], log: undefined };
+/** A token and its text. */
+interface Told extends Token {
+  readonly text: string;
+}
+
+const nothing: Told = toldOf([], undefined);
+
+function toldOf(positions: readonly Position[], log: string | undefined): Told {
+  return { positions, log, text: formatToken({ positions, log }) };
+}
+
+/** The newest step of any watcher: a change comes to all its watchers one after another, and most of them have seen the same before. */
+let newest: { readonly before: string; readonly position: Position; readonly after: Told } | undefined;
+
+function stepped({ positions, log, text }: Told, position: Position, current: string | undefined): Told {
+  if (newest?.position !== position || newest.before !== text) {
+    // A log without a record has no genesis yet.
+    newest = { before: text, position, after: toldOf(mergePositions(positions, [position]), log ?? current) };
+  }
+  return newest.after;
+}
 
 /** A watcher's word on what it has seen, for the service: of another log when nothing can be resumed from it. Errors: `bad-request`. */
 export function seenIn(text: string, keyValue: KeyValue, key: string | undefined): { readonly token: Token; readonly from: Seen } {
@@ -44,7 +64,7 @@ function ofAll(positions: readonly Position[], partitions: number, key: string |
 
 export class Progress {
   readonly #keyValue: KeyValue;
-  #token: Token;
+  #token: Told;
   /** False: a state is being told, or nothing yet. */
   #whole: boolean;
 
@@ -52,7 +72,7 @@ export class Progress {
   constructor(keyValue: KeyValue, token: Token | undefined) {
     this.#keyValue = keyValue;
     this.#whole = token !== undefined;
-    this.#token = { positions: token?.positions ?? [], log: this.#log };
+    this.#token = toldOf(token?.positions ?? [], this.#log);
   }
 
   /** A state is being told, or the beginning is not known yet. */
@@ -62,7 +82,7 @@ export class Progress {
 
   get position(): string {
     // Of a log without a record too: what will be written to it must not be missed.
-    return this.#whole ? formatToken(this.#token) || anew : anew;
+    return this.#whole ? this.#token.text || anew : anew;
   }
 
   /** The position once the event has been told; undefined: none that could be resumed from, and the one before stays. */
@@ -75,10 +95,9 @@ export class Progress {
     }
     if (event.kind === 'sync') {
       this.#whole = true;
-      this.#token = { positions: mergePositions(this.#token.positions, event.positions), log: this.#log };
+      this.#token = toldOf(mergePositions(this.#token.positions, event.positions), this.#log);
     } else if (this.#whole) {
-      // A log without a record has no genesis yet.
-      this.#token = { positions: mergePositions(this.#token.positions, [event.position]), log: this.#token.log ?? this.#log };
+      this.#token = stepped(this.#token, event.position, this.#log);
     }
     return this.#whole ? this.position : undefined;
   }

@@ -10,8 +10,10 @@ import type {
   Chance,
   Clock,
   Log,
+  LogBatch,
   Logger,
   LogIdentity,
+  LogRange,
   LogState,
   NewRecord,
   Partition,
@@ -24,6 +26,7 @@ import type {
 import { type Level, type LevelOptions, openLevel } from '../../level.ts';
 import { AppendQueue, defaultQueueLimits, type QueueLimits, within } from '../queue-shared.ts';
 import { defaultReadLimits, type LogSource, type ReadLimits, startReader } from '../reader-shared.ts';
+import { defaultStretchLimits, type Stretches, type StretchLimits, sourceStretches } from '../stretch-shared.ts';
 import { Committer } from './committer.ts';
 import { Compactor } from './compactor.ts';
 import { levelPath, openDirectory, type StoredIdentity } from './directory.ts';
@@ -33,7 +36,7 @@ import { refuseRecord } from './record.ts';
 import { readRecords } from './records.ts';
 import { DamagedRow } from './rows.ts';
 
-export interface EmbeddedLimits extends QueueLimits, ReadLimits {
+export interface EmbeddedLimits extends QueueLimits, ReadLimits, StretchLimits {
   /** How long the callers of a failed write wait to learn whether it is in the log. */
   readonly outcomeWaitMs: number;
   /** How long appends under way may take when the log is closed. */
@@ -47,6 +50,7 @@ export interface EmbeddedLimits extends QueueLimits, ReadLimits {
 export const defaultEmbeddedLimits: EmbeddedLimits = {
   ...defaultQueueLimits,
   ...defaultReadLimits,
+  ...defaultStretchLimits,
   outcomeWaitMs: 2_000,
   closeMs: 5_000,
   reopenMinMs: 100,
@@ -103,6 +107,7 @@ export class EmbeddedLog implements Log {
   readonly #committer: Committer;
   readonly #compactor: Compactor;
   readonly #queue: AppendQueue;
+  readonly #stretches: Stretches;
   readonly #released: () => void;
   readonly #listeners = new Set<(partition: Partition | undefined) => void>();
   #subscription: Subscription | undefined;
@@ -130,6 +135,7 @@ export class EmbeddedLog implements Log {
     this.#disk = disk;
     this.#committer = committer;
     this.#queue = new AppendQueue(limits, (batch) => committer.commit(batch));
+    this.#stretches = sourceStretches(limits, this.#source());
     this.#compactor = new Compactor({
       ...{ clock, logger, disk, ends, rules: { compactionLagMs, deleteRetentionMs } },
       ...{ intervalMs: limits.compactionIntervalMs, recordsPerSecond: limits.compactionRecordsPerSecond },
@@ -170,6 +176,10 @@ export class EmbeddedLog implements Log {
     return subscription;
   }
 
+  read(range: LogRange, signal?: AbortSignal): AsyncIterable<LogBatch> {
+    return this.#stretches.read(range, signal);
+  }
+
   async bounds(signal?: AbortSignal): Promise<readonly PartitionBounds[]> {
     if (this.state === 'closed') throw new BitacoraError('closed', 'the log is closed');
     if (signal?.aborted) throw new BitacoraError('log-unavailable', 'the wait was over before the log was asked');
@@ -188,6 +198,7 @@ export class EmbeddedLog implements Log {
   }
 
   async #close(): Promise<void> {
+    this.#stretches.close();
     await this.#subscription?.close();
     await this.#queue.close(this.#clock, this.#limits.closeMs);
     // A disk that does not answer must not keep the process; its directory then stays in use.

@@ -3,10 +3,13 @@
  *
  * kafkajs changes its retry defaults when NODE_ENV is `test`, so every retry setting is given explicitly, everywhere.
  */
+import { createRequire } from 'node:module';
 import net from 'node:net';
 import tls from 'node:tls';
 import { type Admin, type Consumer, type IHeaders, Kafka, logLevel, type Producer, type SASLOptions } from 'kafkajs';
+import { BitacoraError } from '../../../src/core/errors.ts';
 import type { Logger } from '../../../src/ports.ts';
+import type { RawMessage } from './records.ts';
 
 export type { Admin, Consumer, IHeaders, Producer };
 
@@ -72,6 +75,58 @@ export function kafkaClient(connection: KafkaConnection, logger: Logger, retries
       for (const socket of sockets) socket.destroy(new Error('the connection was cut after a request timeout'));
     },
   };
+}
+
+/**
+ * What kafkajs's consumers fetch with, which its types leave out: the brokers' connections without a group around them. kafkajs itself makes
+ * it for whoever asks as its own consumers do; it is the version named in package.json, and the contract suite reads through it.
+ */
+export interface Cluster {
+  connect(): Promise<void>;
+  addTargetTopic(topic: string): Promise<void>;
+  refreshMetadataIfNecessary(): Promise<void>;
+  findTopicPartitionMetadata(topic: string): readonly { readonly partitionId: number; readonly leader: number }[];
+  findBroker(node: { readonly nodeId: number }): Promise<Broker>;
+}
+
+export interface Broker {
+  fetch(request: FetchRequest): Promise<{ readonly responses: readonly { readonly partitions: readonly FetchedPartition[] }[] }>;
+}
+
+interface FetchRequest {
+  readonly maxWaitTime: number;
+  readonly minBytes: number;
+  readonly maxBytes: number;
+  readonly topics: readonly {
+    readonly topic: string;
+    readonly partitions: readonly { readonly partition: number; readonly fetchOffset: string; readonly maxBytes: number }[];
+  }[];
+}
+
+/** One partition's part of an answer. Up to `lastStableOffset` it can be read: behind it are transactions that are not decided. */
+export interface FetchedPartition {
+  readonly partition: number;
+  readonly lastStableOffset: string;
+  readonly messages: readonly RawMessage[];
+}
+
+/** The messages of an answer that a consumer would be given: from the offset on, no control records, nothing of aborted transactions. */
+export function servedMessages(topic: string, offset: number, fetched: FetchedPartition): readonly RawMessage[] {
+  return new ConsumerBatch(topic, String(offset), fetched).messages;
+}
+
+const ConsumerBatch = createRequire(import.meta.url)('kafkajs/src/consumer/batch') as new (
+  topic: string,
+  fetchedOffset: string,
+  partition: FetchedPartition,
+) => { readonly messages: readonly RawMessage[] };
+
+/** A cluster of its own on a client's settings and sockets, not yet connected. */
+export function clusterOf({ kafka }: Client): Cluster {
+  const name = Object.getOwnPropertySymbols(kafka).find(({ description }) => description === 'private:Kafka:createCluster');
+  if (name === undefined) throw new BitacoraError('internal', 'this is not the kafkajs that was built for');
+  const create = (kafka as unknown as Record<symbol, (options: object) => Cluster>)[name] as (options: object) => Cluster;
+  return create({ metadataMaxAge: 60_000, allowAutoTopicCreation: false });
 }
 
 /** A request is one write: a length (int32), then the API key (int16). kafkajs writes `binary` strings or buffers. */

@@ -1,10 +1,12 @@
-/** The log on Kafka: preflight, one writer per partition, one reader per subscription, the ends as the brokers tell them. */
+/** The log on Kafka: preflight, one writer per partition, one reader per subscription, a fetcher for stretches, the ends as brokers tell them. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BitacoraError } from '../../../src/core/errors.ts';
 import type {
   Log,
+  LogBatch,
   Logger,
   LogIdentity,
+  LogRange,
   LogState,
   Millis,
   NewRecord,
@@ -16,8 +18,10 @@ import type {
   Subscriber,
   Subscription,
 } from '../../../src/ports.ts';
+import { defaultStretchLimits, Stretches, type StretchLimits } from '../stretch-shared.ts';
 import { largestBatchBytes, recordOverhead } from './batch-size.ts';
 import { type Admin, atMost, type Client, isRequestTimeout, type KafkaConnection, kafkaClient, messageOf } from './client.ts';
+import { defaultFetchLimits, Fetcher, type FetchLimits } from './fetcher.ts';
 import { PartitionWriter, type WriterLimits } from './partition-writer.ts';
 import { Reader } from './reader.ts';
 import { prepareTopic, type TopicOptions } from './topic.ts';
@@ -28,7 +32,7 @@ export interface KafkaLogOptions extends TopicOptions {
   readonly node: string;
   readonly logger: Logger;
   /** Bounds other than the usual ones. */
-  readonly limits?: Partial<WriterLimits>;
+  readonly limits?: Partial<WriterLimits & StretchLimits & FetchLimits>;
 }
 
 /** For each of reading and writing: with a frozen broker, a node must be gone before `docker stop` loses its patience. */
@@ -68,6 +72,8 @@ class KafkaLog implements Log {
   readonly #client: Client;
   readonly #admin: Admin;
   readonly #writers: PartitionWriter[];
+  readonly #fetcher: Fetcher;
+  readonly #stretches: Stretches;
   readonly #groups: string[] = [];
   #connected = true;
   #closing: Promise<void> | undefined;
@@ -99,6 +105,16 @@ class KafkaLog implements Log {
         outcome: (ok) => this.#noted(ok),
       });
     });
+    const fetcher = new Fetcher({
+      topic: identity.topic,
+      limits: { ...defaultFetchLimits, ...options.limits },
+      newClient: () => kafkaClient(options.connection, options.logger, 2),
+      largestBatchBytes: largestBatchBytes(options.recordBytes),
+      bounds: () => this.bounds(),
+      logger: options.logger,
+    });
+    this.#fetcher = fetcher;
+    this.#stretches = new Stretches({ ...defaultStretchLimits, ...options.limits }, () => fetcher.stretch());
   }
 
   get state(): LogState {
@@ -153,6 +169,10 @@ class KafkaLog implements Log {
     };
   }
 
+  read(range: LogRange, signal?: AbortSignal): AsyncIterable<LogBatch> {
+    return this.#stretches.read(range, signal);
+  }
+
   /** In words, which partition ends before the offset where reading should begin; undefined: none. */
   async #endsBefore(from: readonly Offset[]): Promise<string | undefined> {
     for (let verdict = 1; ; verdict++) {
@@ -186,6 +206,8 @@ class KafkaLog implements Log {
   }
 
   async #close(): Promise<void> {
+    this.#stretches.close();
+    this.#fetcher.close();
     const writers = this.#writers.map((writer) => writer.close(closeMs));
     await Promise.all([this.#reader?.close(closeMs), ...writers, atMost(closeMs, this.#admin.disconnect())]);
     this.#client.cut();

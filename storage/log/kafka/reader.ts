@@ -10,8 +10,9 @@
  * END_BATCH_PROCESS event. An empty record batch at the very end gives no event at all: the watchdog then steps over it.
  */
 import { BitacoraError } from '../../../src/core/errors.ts';
-import type { LogBatch, Logger, LogRecord, Millis, Offset, Partition, SubscribeOptions, Subscriber } from '../../../src/ports.ts';
-import { atMost, type Client, type Consumer, type IHeaders, messageOf, protocolError } from './client.ts';
+import type { LogBatch, Logger, Millis, Offset, Partition, SubscribeOptions, Subscriber } from '../../../src/ports.ts';
+import { atMost, type Client, type Consumer, messageOf, protocolError } from './client.ts';
+import { lastOffsetOf, type RawMessage, toRecord, toRecords } from './records.ts';
 import { TopicClue } from './topic-clue.ts';
 
 export interface ReaderOptions {
@@ -46,17 +47,6 @@ const verdicts = 3;
 const commitEveryMs = 5_000;
 /** How often a topic that moves on as if nothing had happened is asked whether it is still the same. */
 const compareEveryMs = 5_000;
-
-/** A message as kafkajs really gives it: its types leave out what tells control records and batch ends. */
-interface RawMessage {
-  readonly offset: string;
-  readonly timestamp: string;
-  readonly key: Buffer | null;
-  readonly value: Buffer | null;
-  readonly headers?: IHeaders;
-  readonly isControlRecord?: boolean;
-  readonly batchContext?: { readonly firstOffset: string; readonly lastOffsetDelta: number };
-}
 
 export class Reader {
   readonly #options: ReaderOptions;
@@ -256,9 +246,7 @@ export class Reader {
     const earliest = Number(messages[0]?.offset);
     if (earliest < first) return this.#setBack(partition, first, earliest);
     this.#setbacks[partition] = 0;
-    const lastRaw = raw.at(-1) as RawMessage;
-    const context = lastRaw.batchContext;
-    const last = Math.max(Number(lastRaw.offset), context === undefined ? 0 : Number(context.firstOffset) + context.lastOffsetDelta);
+    const last = lastOffsetOf(raw);
     // A batch may begin before what was asked for, and its offsets ascend.
     let before = 0;
     while (before < raw.length && Number(raw[before]?.offset) < first) before++;
@@ -481,27 +469,4 @@ export class Reader {
 async function waitUntil(holds: () => boolean, limitMs: number): Promise<void> {
   const until = performance.now() + limitMs;
   while (!holds() && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 50));
-}
-
-/** With log-append time all messages of a record batch share one string for it, which is read once. */
-function toRecords(messages: readonly RawMessage[]): LogRecord[] {
-  let timestamp = '';
-  let time = 0;
-  return messages.map((message) => {
-    if (message.timestamp !== timestamp) {
-      timestamp = message.timestamp;
-      time = Number(timestamp);
-    }
-    return toRecord(message, time);
-  });
-}
-
-function toRecord(message: RawMessage, time = Number(message.timestamp)): LogRecord {
-  return {
-    offset: Number(message.offset) as Offset,
-    time: time as Millis,
-    key: message.key,
-    value: message.value,
-    headers: message.headers,
-  };
 }

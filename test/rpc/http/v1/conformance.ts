@@ -14,7 +14,11 @@ export const given = new Map<string, Set<number>>();
 export function operationOf(method: string, url: string): Operation | undefined {
   const path = pathOf(url);
   const as = method === 'HEAD' ? 'GET' : method;
-  return operations.find((each) => each.method === as && (each.inPath === undefined ? each.path === path : path.startsWith('/v1/kv/')));
+  return operations.find((each) => each.method === as && (each.inPath === undefined ? each.path === path : isUnder(path, each.path)));
+}
+
+function isUnder(path: string, template: string): boolean {
+  return path.startsWith(template.slice(0, template.indexOf('{')));
 }
 
 /** Throws when the answer is not one that the document tells of. */

@@ -1,0 +1,57 @@
+/** Reads of what was applied long ago, from the log itself: what each record did, as far as this node knows. */
+import { BitacoraError } from '../core/errors.ts';
+import type { Rules } from '../core/machine.ts';
+import type { Fate, Log, LogBatch, Offset, Partition } from '../ports.ts';
+import type { ApplyLoop } from './apply-loop.ts';
+
+export interface PastOptions {
+  /** The log of now; undefined while there is none. */
+  readonly log: () => Log | undefined;
+  /** The loop of now, which knows the fates; undefined while the log is not followed. */
+  readonly loop: () => ApplyLoop | undefined;
+}
+
+/** A stretch of the log, with what is known of it. */
+export interface Stretch {
+  readonly batch: LogBatch;
+  readonly rules: Rules;
+  /** Of a record at or after `fatesFrom`; undefined: it had its effect. */
+  readonly fate: (offset: Offset) => Fate | undefined;
+  /** From here on every fate is known, and nothing was hidden from this node when it applied the records. */
+  readonly fatesFrom: Offset;
+}
+
+export class Past {
+  readonly #options: PastOptions;
+
+  constructor(options: PastOptions) {
+    this.#options = options;
+  }
+
+  /** The stretch from `from` up to `to`, which must be applied. Errors: those of `Log.read`. */
+  async *read(partition: Partition, from: Offset, to: Offset, signal?: AbortSignal): AsyncGenerator<Stretch> {
+    const log = this.#options.log();
+    if (log === undefined) throw notReached();
+    const { partitions, compactionLagMs } = log.identity;
+    const rules = { partition, partitions, compactionLagMs };
+    for await (const batch of log.read({ partition, from, to }, signal)) {
+      const loop = this.#loop();
+      yield { batch, rules, fate: (offset) => loop.fate(partition, offset), fatesFrom: loop.fatesFrom(partition) };
+    }
+  }
+
+  /** From here on every fate is known. Errors: `log-unavailable` while the log is not followed. */
+  fatesFrom(partition: Partition): Offset {
+    return this.#loop().fatesFrom(partition);
+  }
+
+  #loop(): ApplyLoop {
+    const loop = this.#options.loop();
+    if (loop === undefined) throw notReached();
+    return loop;
+  }
+}
+
+function notReached(): BitacoraError {
+  return new BitacoraError('log-unavailable', 'this node has not reached the log yet');
+}
