@@ -14,6 +14,8 @@ export const clientErrorTable = {
   aborted: { title: 'The caller stopped waiting, and nothing was written', retry: 'yes' },
   closed: { title: 'The client is closed', retry: 'no' },
   unsupported: { title: 'No server reached knows this call: they are of the first generation', retry: 'no' },
+  'lock-taken': { title: 'Somebody else held the lock all the time, and nothing was done', retry: 'yes' },
+  'lock-lost': { title: 'The lock may have been somebody else’s before the work under it was done', retry: 'no' },
 } as const satisfies Record<string, ClientErrorKind>;
 
 /** Every code that this version knows. */

@@ -4,27 +4,22 @@
  * Invariant: a write is sent again only when it certainly had no effect (it never had a connection, or a node's answer says so), or when it
  * carries idempotency keys. What may have had an effect is never told as a failure that had none.
  */
-import type { Chance, Clock } from '../../src/ports.ts';
 import { ClientConnectionError, ClientError, type Tried } from '../errors.ts';
 import { foreignLog } from '../session.ts';
 import type { Ask } from './ask.ts';
 import type { Endpoint } from './endpoint.ts';
-import type { Endpoints } from './endpoints.ts';
 import { exchange, Lost, type Reply } from './exchange.ts';
 import { failureOf, isOfNode, nodesWordOn } from './failures.ts';
 import { Malformed } from './fields.ts';
 import type { HttpLimits } from './options.ts';
+import { Rounds, type RoundsWorld } from './rounds.ts';
 import type { Wait } from './wait.ts';
 
-export interface AttemptsWorld {
-  readonly endpoints: Endpoints;
+export interface AttemptsWorld extends RoundsWorld {
   readonly limits: HttpLimits;
-  readonly clock: Clock;
-  readonly chance: Pick<Chance, 'random'>;
 }
 
-const firstBackoffMs = 25;
-const longestBackoffMs = 1_000;
+const longestPauseMs = 1_000;
 
 interface Failed {
   readonly failure: ClientError;
@@ -36,12 +31,8 @@ export class Attempts<R> {
   readonly #ask: Ask<R>;
   readonly #wait: Wait;
   readonly #world: AttemptsWorld;
-  /** Those that may be asked. */
-  readonly #candidates: readonly Endpoint[];
-  /** Asked in this round, or not to be asked before this time, by the monotonic clock. */
-  readonly #avoid = new Map<Endpoint, number>();
+  readonly #rounds: Rounds;
   readonly #tried: Tried[] = [];
-  #rounds = 0;
   /** One attempt may have had its effect. */
   #mayHave = false;
 
@@ -49,46 +40,26 @@ export class Attempts<R> {
     this.#ask = ask;
     this.#wait = wait;
     this.#world = world;
-    this.#candidates = only === undefined ? world.endpoints.all : [only];
+    const candidates = only === undefined ? world.endpoints.all : [only];
+    this.#rounds = new Rounds(world, { candidates, load: 'inFlight', longestPauseMs });
   }
 
   /** Errors: what the node says, `connection`, `timeout`, `aborted`, `closed`, `internal`, `unknown-outcome`. */
   async run(): Promise<R> {
     for (let attempt = 1; ; attempt++) {
       if (this.#wait.over !== undefined) throw this.#conclude(this.#wait.over);
-      // Somebody there always is: those of a round that is over may be asked again.
-      const endpoint = this.#world.endpoints.pick(this.#avoid, this.#candidates) as Endpoint;
+      const endpoint = this.#rounds.pick();
       const outcome = await this.#attempt(endpoint);
       if ('result' in outcome) return outcome.result;
       const { failure } = outcome;
       if (this.#wait.over !== undefined || !outcome.again || attempt >= this.#world.limits.attempts) throw this.#conclude(failure);
       this.#tried.push({ server: endpoint.name, reason: failure.message });
-      this.#avoid.set(endpoint, this.#now + failure.retryAfterMs);
-      const pauseMs = this.#pauseMs();
+      this.#rounds.asked(endpoint, failure.retryAfterMs);
+      const pauseMs = this.#rounds.pauseMs();
       // To wait longer than anybody waits tells less than what is known now.
       if (pauseMs >= this.#wait.leftMs) throw this.#conclude(failure);
-      if (pauseMs > 0) await this.#nextRound(pauseMs);
+      if (pauseMs > 0) await this.#rounds.next(pauseMs, this.#wait);
     }
-  }
-
-  get #now(): number {
-    return this.#world.clock.monotonic();
-  }
-
-  /** 0: there is somebody who was not asked yet. */
-  #pauseMs(): number {
-    if (this.#candidates.some((endpoint) => !this.#avoid.has(endpoint))) return 0;
-    const askedMs = Math.min(...this.#avoid.values()) - this.#now;
-    const backoffMs = Math.min(longestBackoffMs, firstBackoffMs * 2 ** this.#rounds) * (0.5 + this.#world.chance.random() / 2);
-    return Math.max(backoffMs, askedMs);
-  }
-
-  async #nextRound(pauseMs: number): Promise<void> {
-    this.#rounds++;
-    // By the time meant, not by the time it is then: a timer may be early by a little.
-    const until = this.#now + pauseMs + 1;
-    await this.#wait.pause(pauseMs);
-    for (const [endpoint, notBefore] of this.#avoid) if (notBefore <= until) this.#avoid.delete(endpoint);
   }
 
   async #attempt(endpoint: Endpoint): Promise<{ result: R } | Failed> {
@@ -123,8 +94,7 @@ export class Attempts<R> {
 
   #exchangeOptions(endpoint: Endpoint) {
     const { clock, limits } = this.#world;
-    const another = this.#candidates.some((each) => each !== endpoint && !this.#avoid.has(each));
-    const moveOnMs = another ? this.#wait.timeoutMs / 3 : undefined;
+    const moveOnMs = this.#rounds.hasAnother(endpoint) ? this.#wait.timeoutMs / 3 : undefined;
     const { write, idempotent = false } = this.#ask;
     return { wait: this.#wait, clock, moveOnMs, repeatable: !write || idempotent, maxAnswerBytes: limits.maxAnswerBytes };
   }

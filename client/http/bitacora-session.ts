@@ -5,8 +5,12 @@ import { ClientError } from '../errors.ts';
 import { refused } from '../options.ts';
 import { batch } from './batches.ts';
 import type { Calls } from './calls.ts';
+import { history, revert } from './history.ts';
 import { del, getBytes, getRecord, put } from './keys.ts';
 import { countKeys, listPage } from './lists.ts';
+import { lock, type Work } from './lock.ts';
+import type { LockOptions } from './lock-terms.ts';
+import { patient } from './moment.ts';
 import { nodeReport } from './nodes.ts';
 import { Seen } from './seen.ts';
 import type {
@@ -16,17 +20,23 @@ import type {
   CallOptions,
   Condition,
   Count,
+  GetOptions,
+  History,
+  HistoryOptions,
   ListOptions,
+  Moment,
   NodeOptions,
   NodeReport,
   Page,
   PutOptions,
   ReadOptions,
+  RevertOptions,
   UpdateOptions,
   WriteOptions,
   Written,
 } from './types.ts';
 import { type Change, update } from './update.ts';
+import { type Watching, type WatchOptions, watch } from './watch.ts';
 
 /**
  * Every call rejects with a `ClientError`. All of them: `bad-request` and `key-invalid` (what was asked makes no sense), `connection`,
@@ -43,24 +53,24 @@ export class BitacoraSession {
     this.observe(position);
   }
 
-  /** The value as text; undefined: absent. What is not UTF-8 reads as U+FFFD. */
-  async get(key: string, options: ReadOptions = {}): Promise<string | undefined> {
+  /** The value as text; undefined: absent. What is not UTF-8 reads as U+FFFD. With `at`, as the other reads of a key: that of a moment. */
+  async get(key: string, options: GetOptions = {}): Promise<string | undefined> {
     const bytes = await this.getBytes(key, options);
     return bytes && looseTextOf(bytes);
   }
 
   /** The value's bytes; undefined: absent. */
-  getBytes(key: string, options: ReadOptions = {}): Promise<Uint8Array | undefined> {
-    return this.#calls.call(options, () => getBytes(this.#seen, key, options));
+  getBytes(key: string, options: GetOptions = {}): Promise<Uint8Array | undefined> {
+    return this.#calls.call(options.at === undefined ? options : patient(options), () => getBytes(this.#seen, key, options));
   }
 
   /** The value with all that is known of it; undefined: absent. */
-  getRecord(key: string, options: ReadOptions = {}): Promise<KeyRecord | undefined> {
-    return this.#calls.call(options, () => getRecord(this.#seen, key, options));
+  getRecord(key: string, options: GetOptions = {}): Promise<KeyRecord | undefined> {
+    return this.#calls.call(options.at === undefined ? options : patient(options), () => getRecord(this.#seen, key, options));
   }
 
   /** The value, parsed; undefined: absent. `T` is the caller's word, nothing is checked. Errors: `bad-request` when it is not JSON. */
-  async getJson<T = unknown>(key: string, options: ReadOptions = {}): Promise<T | undefined> {
+  async getJson<T = unknown>(key: string, options: GetOptions = {}): Promise<T | undefined> {
     const text = await this.get(key, options);
     if (text === undefined) return undefined;
     try {
@@ -109,6 +119,22 @@ export class BitacoraSession {
     } while (cursor !== undefined);
   }
 
+  /**
+   * The versions of a key, the newest first, as far as the log still holds them; `timeoutMs` is 20,000 unless told, as the log is read.
+   * Errors: `history-compacted`, a `HistoryCompactedError`, when `since` is before what the log tells whole.
+   */
+  history(key: string, options: HistoryOptions = {}): Promise<History> {
+    return this.#calls.call(patient(options), () => history(this.#seen, key, options));
+  }
+
+  /**
+   * Makes a key what it was at a moment: the value of then is written once more, without its deadline; undefined: there was none, and the key
+   * is deleted. Without a condition it depends on the key not being changed meanwhile. Errors: `version-conflict`, `history-compacted`.
+   */
+  revert(key: string, at: Moment, options: RevertOptions = {}): Promise<Written | undefined> {
+    return this.#calls.call(patient(options), () => revert(this.#seen, key, at, options));
+  }
+
   /** How many keys begin with the prefix. */
   count(prefix = '', options: ReadOptions = {}): Promise<Count> {
     return this.#calls.call(options, () => countKeys(this.#seen, prefix, options));
@@ -120,6 +146,25 @@ export class BitacoraSession {
    */
   batch(operations: readonly BatchOperation[], options: BatchOptions = {}): Promise<readonly BatchResult[]> {
     return this.#calls.call(options, () => batch(this.#seen, operations, options));
+  }
+
+  /**
+   * Every change of a key or of the keys under a prefix, in the log’s order within a partition, for `for await`: over broken connections and
+   * dead nodes without gap or duplicate. Where that cannot be kept a `reset` says so, and the state follows. The next event is asked for
+   * only when it is wanted. Ends with its signal, with `close`, and when the loop is left; rejects only with what waiting does not mend
+   * (`bad-request`, `key-invalid`, …), and with `connection` after `patienceMs`.
+   */
+  watch(options: WatchOptions = {}): Watching {
+    return watch(this.#calls, this.#seen, options);
+  }
+
+  /**
+   * Does the work while holding a lock, and gives what it gives. Whoever else asks for the name waits meanwhile, `waitMs` at most; a holder of
+   * whom nothing is heard loses it after `ttlMs`. The work is told by its `signal` when it may not be alone any more, and has a `fence` for
+   * what must not be touched by those who do not know that yet. Errors: `lock-taken`, `lock-lost` (both a `LockError`), and the work’s own.
+   */
+  lock<T>(name: string, work: Work<T>, options: LockOptions = {}): Promise<T> {
+    return lock(this.#calls, this.#seen, name, work, options);
   }
 
   /** What a node says of itself, in every state: the one asked for, or any. */

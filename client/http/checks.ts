@@ -22,10 +22,10 @@ export function checkedKey(key: string): string {
  * A key as a path. Slashes stay as they are, so that logs can be read, unless something on the way could take the path for another one:
  * empty parts and dots are often cleaned up.
  */
-export function pathOf(key: string): string {
+export function pathOf(key: string, under: 'kv' | 'history' | 'revert' = 'kv'): string {
   const parts = checkedKey(key).split('/');
-  if (!parts.some((part) => part === '' || part === '.' || part === '..')) return `/v1/kv/${parts.map(encodeURIComponent).join('/')}`;
-  return `/v1/kv/${encodeURIComponent(key).replaceAll('.', '%2E')}`;
+  if (!parts.some((part) => part === '' || part === '.' || part === '..')) return `/v1/${under}/${parts.map(encodeURIComponent).join('/')}`;
+  return `/v1/${under}/${encodeURIComponent(key).replaceAll('.', '%2E')}`;
 }
 
 /** Errors: `bad-request`. */

@@ -20,6 +20,8 @@ export class Endpoint {
   readonly name: string;
   /** Requests that were begun and are not settled. */
   inFlight = 0;
+  /** Streams that are open, or being opened. */
+  streams = 0;
   readonly #url: URL;
   readonly #world: EndpointWorld;
   readonly #agent: HttpAgent;
@@ -39,16 +41,24 @@ export class Endpoint {
 
   /** A request that is not ended yet. `path` begins with a slash. */
   open(method: string, path: string, headers: Readonly<Record<string, string>>): ClientRequest {
+    return this.#request({ method, path, headers, agent: this.#agent });
+  }
+
+  /** As `open`, a GET on a connection of its own: who reads for hours takes none of those that requests share. */
+  openStream(path: string, headers: Readonly<Record<string, string>>): ClientRequest {
+    return this.#request({ method: 'GET', path, headers, agent: false, ...this.#world.tls });
+  }
+
+  #request({ path, headers, ...more }: RequestOptions & { path: string; headers: Readonly<Record<string, string>> }): ClientRequest {
     const { protocol, hostname, port, pathname } = this.#url;
     const options: RequestOptions = {
+      ...more,
       protocol,
       // Brackets belong to the URL, not to the address.
       hostname: hostname.replace(/^\[(.*)\]$/, '$1'),
       port,
-      method,
       path: `${pathname.replace(/\/$/, '')}${path}`,
       headers: { ...this.#world.headers, ...headers },
-      agent: this.#agent,
     };
     return protocol === 'https:' ? httpsRequest(options) : httpRequest(options);
   }

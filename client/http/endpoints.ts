@@ -2,6 +2,9 @@
 import type { Chance, Clock } from '../../src/ports.ts';
 import type { Endpoint } from './endpoint.ts';
 
+/** What there is to do, as far as it matters: a watch keeps no request waiting. */
+export type Load = 'inFlight' | 'streams';
+
 export class Endpoints {
   readonly all: readonly Endpoint[];
   readonly #clock: Clock;
@@ -14,12 +17,12 @@ export class Endpoints {
   }
 
   /** Undefined: all are to be avoided. */
-  pick(avoid: { has(endpoint: Endpoint): boolean }, among: readonly Endpoint[] = this.all): Endpoint | undefined {
+  pick(avoid: { has(endpoint: Endpoint): boolean }, among: readonly Endpoint[], load: Load): Endpoint | undefined {
     const now = this.#clock.monotonic();
     const open = among.filter((endpoint) => !avoid.has(endpoint));
     const well = open.filter((endpoint) => !endpoint.isResting(now));
     const [one, other] = this.#two(well.length > 0 ? well : open);
-    return other === undefined || one === undefined || one.inFlight <= other.inFlight ? one : other;
+    return other === undefined || one === undefined || one[load] <= other[load] ? one : other;
   }
 
   /** Two different ones, as far as there are. */

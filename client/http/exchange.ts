@@ -122,7 +122,7 @@ function lengthened({ method, headers, body }: Outgoing): Readonly<Record<string
 }
 
 /** Several addresses of one name fail as one error without words. */
-function reasonOf(error: Error): string {
+export function reasonOf(error: Error): string {
   if (!(error instanceof AggregateError)) return error.message;
   return error.errors.map((each: unknown) => (each instanceof Error ? each.message : String(each))).join(', ');
 }

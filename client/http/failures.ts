@@ -16,6 +16,31 @@ export class VersionConflictError extends ClientError {
   }
 }
 
+/** From where on the log tells all; before it, only what happens to be left. */
+export interface CompleteSince {
+  /** `partition:offset`. */
+  readonly position: string;
+  /** When the log took what stands there; undefined: nothing does, or it was not said. */
+  readonly time: Date | undefined;
+}
+
+/** The log has removed what was asked for; code `history-compacted`. */
+export class HistoryCompactedError extends ClientError {
+  /** What may be asked for; undefined: the node did not say. */
+  readonly completeSince: CompleteSince | undefined;
+
+  constructor(message: string, completeSince: CompleteSince | undefined, server: string) {
+    super('history-compacted', message, { retryable: false, server });
+    this.name = 'HistoryCompactedError';
+    this.completeSince = completeSince;
+  }
+}
+
+/** Errors: `Malformed`. */
+export function completeSinceOf(fields: Fields): CompleteSince {
+  return { position: fields.text('position'), time: fields.timeIfAny('time') };
+}
+
 /** Every answer of a node under `/v1` names it. */
 export function isOfNode({ headers }: Reply): boolean {
   return headers['bitacora-node'] !== undefined;
@@ -53,6 +78,10 @@ export function errorOf(problem: Fields, { write, server, retryAfterMs = 0 }: Fa
   const code = problem.text('code');
   const message = `${server}: ${problem.textIfAny('detail') ?? problem.textIfAny('title') ?? code}`;
   if (code === 'version-conflict') return new VersionConflictError(message, problem.textIfAny('current'), server);
+  if (code === 'history-compacted') {
+    const since = problem.has('complete_since') ? completeSinceOf(problem.fields('complete_since')) : undefined;
+    return new HistoryCompactedError(message, since, server);
+  }
   const retry = nodesWordOn(code);
   return new ClientError(code, message, { retryable: retry === 'yes' || (retry === 'reads' && !write), server, retryAfterMs });
 }

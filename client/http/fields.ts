@@ -67,9 +67,14 @@ export class Fields {
 
 /** Errors: `Malformed`. */
 export function fieldsOf({ body }: Pick<Reply, 'body'>): Fields {
+  return fieldsIn(body.toString());
+}
+
+/** Errors: `Malformed`. */
+export function fieldsIn(text: string): Fields {
   let value: unknown;
   try {
-    value = JSON.parse(body.toString());
+    value = JSON.parse(text);
   } catch {
     // The parser's own words may hold parts of a value.
     throw new Malformed('the answer is not JSON');

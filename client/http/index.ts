@@ -13,7 +13,9 @@ export type { KeyRecord, Value, ValueOptions } from '../client.ts';
 export { ClientConnectionError, ClientError, type ClientErrorCode, type Tried } from '../errors.ts';
 export { Bitacora, type HttpSurroundings } from './bitacora.ts';
 export type { BitacoraSession } from './bitacora-session.ts';
-export { VersionConflictError } from './failures.ts';
+export { type CompleteSince, HistoryCompactedError, VersionConflictError } from './failures.ts';
+export type { Work } from './lock.ts';
+export { type Held, LockError, type LockOptions } from './lock-terms.ts';
 export type { BitacoraOptions, HttpBounds, TlsOptions } from './options.ts';
 export type {
   BatchOperation,
@@ -22,17 +24,28 @@ export type {
   CallOptions,
   Condition,
   Consistency,
+  Content,
   Count,
+  DeleteVersion,
+  GetOptions,
+  History,
+  HistoryOptions,
+  KeyVersion,
   ListedRecord,
   ListOptions,
+  Moment,
   NodeOptions,
   NodeReport,
   Page,
   PutOptions,
+  PutVersion,
   ReadOptions,
+  RevertOptions,
   StoredRecord,
   UpdateOptions,
   WriteOptions,
   Written,
 } from './types.ts';
 export type { Change } from './update.ts';
+export type { Watching, WatchOptions } from './watch.ts';
+export type { WatchDelete, WatchEvent, WatchPut, WatchReset, WatchSync } from './watch-events.ts';

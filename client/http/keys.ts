@@ -3,9 +3,10 @@ import type { KeyRecord, Value } from '../client.ts';
 import { type Ask, queryOf } from './ask.ts';
 import { checkCondition, checkedTtl, checkedType, idempotencyKeyOf, pathOf, valueBytes } from './checks.ts';
 import { fieldsOf } from './fields.ts';
+import { momentText } from './moment.ts';
 import { recordOf, writtenOf } from './records.ts';
 import type { Seen } from './seen.ts';
-import type { PutOptions, ReadOptions, WriteOptions, Written } from './types.ts';
+import type { Condition, GetOptions, PutOptions, ReadOptions, WriteOptions, Written } from './types.ts';
 
 /** What all reads send of how new they are to be. Errors: `position-foreign`, once, when it is owed. */
 export function reading(seen: Seen, consistency: ReadOptions['consistency']) {
@@ -14,22 +15,22 @@ export function reading(seen: Seen, consistency: ReadOptions['consistency']) {
 }
 
 /** The bytes as they are. */
-export function getBytes(seen: Seen, key: string, { consistency }: ReadOptions): Ask<Buffer | undefined> {
+export function getBytes(seen: Seen, key: string, { consistency, at }: GetOptions): Ask<Buffer | undefined> {
   return {
     ...reading(seen, consistency),
     method: 'GET',
     // The form is said, so that nothing between has a choice.
-    path: `${pathOf(key)}${queryOf({ format: 'raw', consistency })}`,
+    path: `${pathOf(key)}${queryOf({ format: 'raw', at: momentText(at, 'at'), consistency })}`,
     take: ({ body }) => body,
     absent: () => undefined,
   };
 }
 
-export function getRecord(seen: Seen, key: string, { consistency }: ReadOptions): Ask<KeyRecord | undefined> {
+export function getRecord(seen: Seen, key: string, { consistency, at }: GetOptions): Ask<KeyRecord | undefined> {
   return {
     ...reading(seen, consistency),
     method: 'GET',
-    path: `${pathOf(key)}${queryOf({ format: 'json', consistency })}`,
+    path: `${pathOf(key)}${queryOf({ format: 'json', at: momentText(at, 'at'), consistency })}`,
     take: recordOf,
     absent: () => undefined,
   };
@@ -55,10 +56,15 @@ export function del(seen: Seen, key: string, options: WriteOptions): Ask<void> {
 }
 
 function writing(options: WriteOptions): { headers: Record<string, string>; idempotent: boolean } {
-  const conditional = checkCondition(options);
-  const { ifVersion, ifAbsent } = options;
-  const condition = ifAbsent ? { 'If-None-Match': '*' } : { 'If-Match': ifVersion === undefined ? '*' : `"${ifVersion}"` };
-  const idempotencyKey = idempotencyKeyOf(options.idempotencyKey, conditional);
+  const condition = conditionHeaders(options);
+  const idempotencyKey = idempotencyKeyOf(options.idempotencyKey, condition !== undefined);
   const idempotent = idempotencyKey !== undefined;
-  return { headers: { ...(conditional ? condition : {}), ...(idempotent ? { 'Idempotency-Key': idempotencyKey } : {}) }, idempotent };
+  return { headers: { ...condition, ...(idempotent ? { 'Idempotency-Key': idempotencyKey } : {}) }, idempotent };
+}
+
+/** Undefined: there is no condition. Errors: `bad-request`. */
+export function conditionHeaders(condition: Condition): Record<string, string> | undefined {
+  if (!checkCondition(condition)) return undefined;
+  const { ifVersion, ifAbsent } = condition;
+  return ifAbsent ? { 'If-None-Match': '*' } : { 'If-Match': ifVersion === undefined ? '*' : `"${ifVersion}"` };
 }

@@ -5,7 +5,7 @@ import type { KeyRecord } from '../client.ts';
 import { headerOf } from './ask.ts';
 import type { Reply } from './exchange.ts';
 import { type Fields, fieldsOf, Malformed } from './fields.ts';
-import type { ListedRecord, StoredRecord, Written } from './types.ts';
+import type { Content, ListedRecord, StoredRecord, Written } from './types.ts';
 
 const unknownTime = new Date(0);
 
@@ -46,6 +46,14 @@ function knownOf(fields: Fields): Omit<StoredRecord, 'value' | 'text'> {
     contentType: fields.textIfAny('content_type'),
     id: fields.text('id'),
   };
+}
+
+/** What a put wrote. Errors: `Malformed`. */
+export function contentOf(fields: Fields): Content {
+  const bytes = bytesIn(fields);
+  if (bytes === undefined) throw new Malformed('there is no value');
+  const value = fields.textIfAny('value') ?? looseTextOf(bytes);
+  return { value, bytes, expires: fields.timeIfAny('expires'), contentType: fields.textIfAny('content_type') };
 }
 
 function bytesIn(fields: Fields): Uint8Array | undefined {

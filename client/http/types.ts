@@ -1,6 +1,7 @@
 /** What the calls of the HTTP client take and give. */
 import type { KeyRecord, ValueOptions } from '../client.ts';
 import type { ClientError } from '../errors.ts';
+import type { CompleteSince } from './failures.ts';
 
 /** How long a caller is willing to wait. */
 export interface CallOptions {
@@ -19,6 +20,17 @@ export type Consistency = 'local' | 'session' | 'latest' | 'linearizable';
 
 export interface ReadOptions extends CallOptions {
   readonly consistency?: Consistency | undefined;
+}
+
+/**
+ * A moment of the past: a version (`0:17`: what stood there once it was written), a time of the log (a `Date`, or ISO 8601), or how long ago
+ * (`10m`, `24h`).
+ */
+export type Moment = string | Date;
+
+export interface GetOptions extends ReadOptions {
+  /** What stood under the key at this moment, as far as the log still tells: otherwise a `HistoryCompactedError`. */
+  readonly at?: Moment | undefined;
 }
 
 /** On what a write depends: at most one of the three. It is decided in the log; what fails is a `VersionConflictError`. */
@@ -88,6 +100,60 @@ export interface Page {
 export interface Count {
   readonly count: number;
   readonly more: boolean;
+}
+
+export interface HistoryOptions extends ReadOptions {
+  /** Versions of a page, 1 to 1,000. Default 100. */
+  readonly limit?: number | undefined;
+  /** Only versions before this one: the `cursor` of the page before. */
+  readonly before?: string | undefined;
+  /** Only versions from this moment on, and all of them, or a `HistoryCompactedError`. */
+  readonly since?: Moment | undefined;
+}
+
+/** A put or delete that had its effect. */
+export type KeyVersion = PutVersion | DeleteVersion;
+
+export interface DeleteVersion {
+  readonly op: 'delete';
+  /** Its place in the log, `partition:offset`. */
+  readonly version: string;
+  /** The log’s time of it. */
+  readonly time: Date | undefined;
+  /** The write’s uuid; empty when another producer wrote it. */
+  readonly id: string;
+  /** The node that wrote it; empty when another producer did. */
+  readonly by: string;
+}
+
+export interface PutVersion extends Omit<DeleteVersion, 'op'>, Content {
+  readonly op: 'put';
+}
+
+/** What a put wrote. */
+export interface Content {
+  /** As UTF-8; what is not UTF-8 reads as U+FFFD. */
+  readonly value: string;
+  readonly bytes: Uint8Array;
+  /** When it becomes, or became, absent; undefined: never. */
+  readonly expires: Date | undefined;
+  /** Undefined: not given. */
+  readonly contentType: string | undefined;
+}
+
+/** A page of versions, the newest first. */
+export interface History {
+  readonly key: string;
+  readonly versions: readonly KeyVersion[];
+  /** From here on, up to where the page begins, nothing is missing. */
+  readonly completeSince: CompleteSince;
+  /** What to give as `before` for older ones; undefined: there are none, or none that were asked for. */
+  readonly cursor: string | undefined;
+}
+
+export interface RevertOptions extends ReadOptions, Condition {
+  /** For the value that is written; the deadline that it had then is not brought back. Default: for ever. */
+  readonly ttlMs?: number | undefined;
 }
 
 export interface UpdateOptions extends CallOptions, ValueOptions {

@@ -8,6 +8,7 @@ import { ClientError } from '../errors.ts';
 
 export interface Patience {
   readonly signal: AbortSignal | undefined;
+  /** Infinite: without an end of its own. */
   readonly timeoutMs: number;
 }
 
@@ -25,7 +26,8 @@ export class Wait {
     this.timeoutMs = timeoutMs;
     this.#clock = clock;
     this.#deadline = clock.monotonic() + timeoutMs;
-    this.#cancelTimer = clock.after(timeoutMs, () => this.end(new ClientError('timeout', `no answer within ${timeoutMs} ms`)));
+    const late = (): void => this.end(new ClientError('timeout', `no answer within ${timeoutMs} ms`));
+    this.#cancelTimer = timeoutMs === Number.POSITIVE_INFINITY ? () => undefined : clock.after(timeoutMs, late);
     if (signal?.aborted) this.end(aborted(signal));
     else if (signal !== undefined) this.#unfollow = aborts.follow(signal, () => this.end(aborted(signal)));
   }

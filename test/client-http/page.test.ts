@@ -1,6 +1,8 @@
 /** What the client loads, and what its page says. */
 import { expect, test } from 'vitest';
+import { termsOf } from '../../client/http/lock-terms.ts';
 import { httpLimitsOf } from '../../client/http/options.ts';
+import { watchedOf } from '../../client/http/watch.ts';
 import { filesIn, importsOf, resolved, textOf } from '../docs/sources.ts';
 
 function reached(entry: string, found = new Set<string>()): Set<string> {
@@ -23,7 +25,11 @@ test('no fetch: it costs 90 ms at the start', () => {
 
 const page = textOf('docs/client.md');
 
-test.each(Object.entries(httpLimitsOf({})))('%s: its default is %d', (name, value) => {
+const { silenceMs } = watchedOf({});
+const { ttlMs, waitMs } = termsOf('a', {});
+const usual = { ...httpLimitsOf({}), silenceMs, ttlMs, waitMs };
+
+test.each(Object.entries(usual))('%s: its default is %d', (name, value) => {
   const section = page.slice(page.indexOf('# The HTTP client'));
   const MiB = 1024 * 1024;
   const shown = value >= MiB && value % MiB === 0 ? `${value / MiB} MiB` : value.toLocaleString('en-US');

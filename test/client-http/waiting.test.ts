@@ -25,6 +25,10 @@ const calls: [string, boolean, (kv: Bitacora, signal: AbortSignal) => Promise<un
   ['count', false, (kv, signal) => kv.count('', { signal })],
   ['batch', true, (kv, signal) => kv.batch([{ op: 'put', key: 'k', value: '1' }], { signal })],
   ['node', false, (kv, signal) => kv.node({ signal })],
+  ['history', false, (kv, signal) => kv.history('k', { signal })],
+  ['get of a moment', false, (kv, signal) => kv.get('k', { at: '1s', signal })],
+  ['revert', true, (kv, signal) => kv.revert('k', '1s', { signal })],
+  ['lock', true, (kv, signal) => kv.lock('k', () => later(2), { signal })],
 ];
 
 describe.each(calls)('%s', (_, write, call) => {
