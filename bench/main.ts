@@ -1,4 +1,4 @@
-/** `npm run bench [-- http post v1 avro restore]`: ratios inside one run, because absolute figures on a shared machine mean little. */
+/** `npm run bench [-- http post v1 avro restore seed]`: ratios inside one run, because absolute figures on a shared machine mean little. */
 import { buildProject } from '../test/services/build.ts';
 import { startKafka } from '../test/services/kafka.ts';
 import { benchAvro } from './avro.ts';
@@ -6,6 +6,7 @@ import { benchHttp } from './http.ts';
 import { benchPost } from './post.ts';
 import { fellShort } from './report.ts';
 import { benchRestore } from './restore.ts';
+import { benchSeed } from './seed.ts';
 import { benchV1 } from './v1.ts';
 
 const wanted = process.argv.slice(2);
@@ -16,7 +17,7 @@ if (wants('http')) {
   process.stdout.write('http\n');
   await benchHttp();
 }
-const kafka = ['post', 'v1', 'avro', 'restore'].some(wants) ? await startKafka() : undefined;
+const kafka = ['post', 'v1', 'avro', 'restore', 'seed'].some(wants) ? await startKafka() : undefined;
 try {
   if (kafka !== undefined && wants('post')) {
     process.stdout.write('post\n');
@@ -33,6 +34,10 @@ try {
   if (kafka !== undefined && wants('restore')) {
     process.stdout.write('restore\n');
     await benchRestore(kafka);
+  }
+  if (kafka !== undefined && wants('seed')) {
+    process.stdout.write('seed\n');
+    await benchSeed(kafka);
   }
 } finally {
   await kafka?.stop();

@@ -9,14 +9,15 @@ import { join } from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
 import { partitionOf } from '../src/core/partitioner.ts';
 import { putRecord } from '../src/core/record.ts';
+import type { LogIdentity } from '../src/ports.ts';
 import { openKafkaLog } from '../storage/log/kafka/kafka-log.ts';
 import { silentLogger } from '../test/contract/silent-logger.ts';
 import type { KafkaService } from '../test/services/kafka.ts';
 import { startNodeProcess } from './node-process.ts';
 import { line, median, ratio } from './report.ts';
 
-const records = Number(process.env['RECORDS'] ?? 1_000_000);
-const rounds = Number(process.env['ROUNDS'] ?? 3);
+export const records = Number(process.env['RECORDS'] ?? 1_000_000);
+export const rounds = Number(process.env['ROUNDS'] ?? 3);
 
 export async function benchRestore(kafka: KafkaService): Promise<void> {
   const topic = `bench-restore-${randomUUID().slice(0, 8)}`;
@@ -66,7 +67,7 @@ async function warm(kafka: KafkaService, topic: string, data: string): Promise<v
   line(`records it read: ${read} (100 were new)`);
 }
 
-function settings(kafka: KafkaService, topic: string, data: string): Record<string, string> {
+export function settings(kafka: KafkaService, topic: string, data: string): Record<string, string> {
   return { BROKER_LIST: kafka.brokers.join(','), KAFKA_TOPIC: topic, BITACORA_DATA_DIR: data };
 }
 
@@ -92,13 +93,15 @@ function recordOf(i: number) {
   return putRecord(Buffer.from(`key-${String(i).padStart(12, '0')}`), value, { id: randomUUID(), by: `127.0.0.1:8082/8f14e45f/${i + 1}` });
 }
 
-async function fill(kafka: KafkaService, topic: string): Promise<void> {
+/** Resolves with the identity of the log. */
+export async function fill(kafka: KafkaService, topic: string): Promise<LogIdentity> {
   const log = await openLog(kafka, topic);
   for (let i = 0; i < records; i += 8_000) {
     const some = Array.from({ length: Math.min(8_000, records - i) }, (_, j) => recordOf(i + j));
     await Promise.all(some.map((record) => log.append(partitionOf(record.key, log.identity.partitions), record)));
   }
   await log.close();
+  return log.identity;
 }
 
 async function bareRate(kafka: KafkaService, topic: string): Promise<number> {
@@ -123,4 +126,4 @@ async function bareRate(kafka: KafkaService, topic: string): Promise<number> {
   return rate;
 }
 
-const perSecond = (rate: number): string => `${Math.round(rate / 1_000)} k/s`;
+export const perSecond = (rate: number): string => `${Math.round(rate / 1_000)} k/s`;

@@ -2,7 +2,7 @@
  * The key-value service of one node, as every face calls it: what it is asked, and what it answers. Types only, as in `ports.ts`, from
  * which they are imported.
  */
-import type { FoundValue, LogState, Millis, Offset, Position } from './ports.ts';
+import type { FoundValue, LogState, Millis, Offset, Position, StateDigest } from './ports.ts';
 
 export type NodeState = 'starting' | 'restoring' | 'ready' | 'stuck' | 'draining' | 'stopped';
 
@@ -221,6 +221,19 @@ export interface WatchOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A verification that was begun: all nodes take a digest of their state at these places. */
+export interface Verification {
+  readonly run: string;
+  /** One a partition. */
+  readonly positions: readonly Position[];
+}
+
+/** What this node's state came to at a mark; `digest` undefined: it does not know for certain, or could not read it. */
+export interface Digested {
+  readonly position: Position;
+  readonly digest: StateDigest | undefined;
+}
+
 /** The key-value service of one node, as every face calls it. Keys and values are checked here, by the same rules for all. */
 export interface KeyValue {
   readonly status: NodeStatus;
@@ -281,4 +294,13 @@ export interface KeyValue {
    * `list`.
    */
   watch(options: WatchOptions): AsyncIterable<WatchEvent>;
+  /**
+   * Begins a verification: a mark is written into every partition. Errors: those of `Log.append`; `position-not-reached` when this node is
+   * not at the log's end.
+   */
+  verify(signal?: AbortSignal): Promise<Verification>;
+  /** What this node came to in a verification so far, by partition; empty: it has seen none of its marks, or it was long ago. */
+  digests(run: string): readonly Digested[];
+  /** Makes the local state anew from the log; this node is not ready meanwhile. Errors: `log-unavailable`. */
+  resync(): void;
 }

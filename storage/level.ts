@@ -61,7 +61,8 @@ function openError(directory: string, error: unknown): BitacoraError {
   // A full disk is no reason to end: it is opened again when there is room.
   if (/no space/i.test(text)) return new BitacoraError('store-failed', `${directory}: ${text}`, { cause });
   const denied = /permission denied|read-only|not a directory/i.test(text);
-  if (!denied && (code === 'LEVEL_LOCKED' || /lock/i.test(text))) {
+  // The name of a directory says nothing: one is called `lock`.
+  if (!denied && (code === 'LEVEL_LOCKED' || /lock/i.test(text.replaceAll(directory, '')))) {
     return new BitacoraError('directory-locked', `${directory} is used by another process`, { cause });
   }
   if (denied) {

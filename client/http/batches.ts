@@ -2,7 +2,7 @@
 import { bytesOf, textOf } from '../../src/core/bytes.ts';
 import { refused } from '../options.ts';
 import { type Ask, queryOf } from './ask.ts';
-import { checkCondition, checkedKey, checkedTtl, checkedType, idempotencyKeyOf, valueBytes } from './checks.ts';
+import { checkCondition, checkedDeadline, checkedKey, checkedTtl, checkedType, idempotencyKeyOf, valueBytes } from './checks.ts';
 import { errorOf } from './failures.ts';
 import { Fields, fieldsOf, Malformed } from './fields.ts';
 import { reading } from './keys.ts';
@@ -48,7 +48,8 @@ function operationOf(operation: BatchOperation, atomic: boolean): Record<string,
   const bytes = valueBytes(operation.value);
   const text = textOf(bytes);
   const value = text === undefined ? { value_b64: Buffer.from(bytes).toString('base64') } : { value: text };
-  return { op, ...write, ...value, content_type: checkedType(operation.contentType), ttl: checkedTtl(operation.ttlMs) };
+  const lifetime = { ttl: checkedTtl(operation.ttlMs), expires: checkedDeadline(operation) };
+  return { op, ...write, ...value, content_type: checkedType(operation.contentType), ...lifetime };
 }
 
 function resultOf(fields: Fields, { op }: BatchOperation, server: string): BatchResult {

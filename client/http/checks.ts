@@ -3,10 +3,10 @@ import { bytesOf } from '../../src/core/bytes.ts';
 import { BitacoraError } from '../../src/core/errors.ts';
 import { checkIdempotencyKey, checkKey } from '../../src/core/keys.ts';
 import { parsePosition } from '../../src/core/position.ts';
-import type { Value } from '../client.ts';
+import type { Value, ValueOptions } from '../client.ts';
 import { ClientError } from '../errors.ts';
 import { refused } from '../options.ts';
-import type { Condition } from './types.ts';
+import type { Condition, Deadline } from './types.ts';
 
 /** The nodes have limits of their own, and tell them. */
 const limits = { maxKeyBytes: 1_000_000, maxValueBytes: Number.MAX_SAFE_INTEGER };
@@ -42,6 +42,15 @@ export function checkedTtl(ttlMs: number | undefined): string | undefined {
   if (ttlMs === undefined) return undefined;
   if (!(Number.isSafeInteger(ttlMs) && ttlMs >= 1)) throw refused('ttlMs must be a whole number from 1 on');
   return `${ttlMs}ms`;
+}
+
+/** Milliseconds since 1970. Errors: `bad-request`. */
+export function checkedDeadline({ ttlMs, expires }: ValueOptions & Deadline): number | undefined {
+  if (expires === undefined) return undefined;
+  if (ttlMs !== undefined) throw refused('ttlMs and expires exclude each other');
+  const time = expires instanceof Date ? expires.getTime() : Number.NaN;
+  if (!(time >= 1)) throw refused('expires must be a Date');
+  return time;
 }
 
 /** Errors: `bad-request` for what no header can hold; what is a media type, the nodes decide. */

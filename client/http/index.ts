@@ -26,6 +26,7 @@ export type {
   Consistency,
   Content,
   Count,
+  Deadline,
   DeleteVersion,
   GetOptions,
   History,

@@ -1,7 +1,7 @@
 /** Requests on one key. */
 import type { KeyRecord, Value } from '../client.ts';
 import { type Ask, queryOf } from './ask.ts';
-import { checkCondition, checkedTtl, checkedType, idempotencyKeyOf, pathOf, valueBytes } from './checks.ts';
+import { checkCondition, checkedDeadline, checkedTtl, checkedType, idempotencyKeyOf, pathOf, valueBytes } from './checks.ts';
 import { fieldsOf } from './fields.ts';
 import { momentText } from './moment.ts';
 import { recordOf, writtenOf } from './records.ts';
@@ -44,7 +44,7 @@ export function put(seen: Seen, key: string, value: Value, options: PutOptions):
     idempotent,
     seen,
     method: 'PUT',
-    path: `${pathOf(key)}${queryOf({ ttl: checkedTtl(options.ttlMs) })}`,
+    path: `${pathOf(key)}${queryOf({ ttl: checkedTtl(options.ttlMs), expires: checkedDeadline(options) })}`,
     headers: { ...headers, ...(contentType === undefined ? {} : { 'Content-Type': contentType }) },
     body: valueBytes(value),
     take: (reply) => writtenOf(fieldsOf(reply)),

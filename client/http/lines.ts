@@ -20,6 +20,7 @@ export interface LinesOptions {
   /** Until the next bytes, in ms. */
   readonly silenceMs: number;
   readonly maxLineBytes: number;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 const maxProblemBytes = 1024 * 1024;
@@ -27,7 +28,7 @@ const newline = 0x0a;
 
 /** Ends when the node ends the answer in order. Errors: `Lost`; a `ClientError` for an answer that is no success, or a line without end. */
 export async function* linesOf(endpoint: Endpoint, path: string, options: LinesOptions): AsyncGenerator<string, void, undefined> {
-  const request = endpoint.openStream(path, { Accept: 'application/x-ndjson' });
+  const request = endpoint.openStream(path, { Accept: 'application/x-ndjson', ...options.headers });
   let response: IncomingMessage | undefined;
   const cut = (error: Error): void => void (response ?? request).destroy(error);
   const unfollow = options.wait.follow(() => cut(new Error('nobody waits any more')));

@@ -51,7 +51,13 @@ export interface WriteOptions extends CallOptions, Condition {
   readonly idempotencyKey?: string | undefined;
 }
 
-export interface PutOptions extends WriteOptions, ValueOptions {}
+/** A deadline by the clock on the wall, in the place of `ttlMs`. */
+export interface Deadline {
+  /** The value is absent from then on; in the future by the clock of the node that takes it. */
+  readonly expires?: Date | undefined;
+}
+
+export interface PutOptions extends WriteOptions, ValueOptions, Deadline {}
 
 /** A value that the log has. */
 export interface Written {
@@ -164,7 +170,7 @@ export interface UpdateOptions extends CallOptions, ValueOptions {
 /** One operation of a batch. */
 export type BatchOperation =
   | { readonly op: 'get'; readonly key: string }
-  | ({ readonly op: 'put'; readonly key: string; readonly value: string | Uint8Array } & ValueOptions & BatchCondition)
+  | ({ readonly op: 'put'; readonly key: string; readonly value: string | Uint8Array } & ValueOptions & Deadline & BatchCondition)
   | ({ readonly op: 'del'; readonly key: string } & BatchCondition);
 
 type BatchCondition = Condition & Pick<WriteOptions, 'idempotencyKey'>;

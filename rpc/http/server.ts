@@ -19,8 +19,9 @@ import { createRouter } from './router.ts';
 import { rpcRoute } from './rpc-routes.ts';
 import { Streams } from './streams.ts';
 import { announcesTooMuch } from './too-much.ts';
-import type { AskMember, ObserveWatch, V1Rooms } from './v1/rooms.ts';
-import { tellV1, v1Routes } from './v1/routes.ts';
+import type { AskMember, ObserveVerification, ObserveWatch, V1Rooms } from './v1/rooms.ts';
+import { internalRoutes, tellV1, v1Routes } from './v1/routes.ts';
+import type { Giving } from './v1/snapshot-route.ts';
 import { isV1 } from './v1/target.ts';
 
 export type { HttpLimits } from './exchange.ts';
@@ -43,6 +44,10 @@ export interface HttpServerOptions {
   readonly observe: (route: string, method: string, status: number, seconds: number) => void;
   /** Hears of watches. */
   readonly observeWatch?: ObserveWatch;
+  /** Hears of verifications. */
+  readonly observeVerification?: ObserveVerification;
+  /** What other nodes may take of this node's store; absent: nothing. */
+  readonly giving?: Giving;
   /** How often a watch without changes shows that it lives, in milliseconds; default 15,000. */
   readonly heartbeatMs?: number;
   readonly logger: Logger;
@@ -78,9 +83,16 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
   const freshness = createFreshness(keyValue, options.node);
   const streams = new Streams(connections);
   const { node, version, members, askMember, observeWatch = () => undefined, heartbeatMs = usualHeartbeatMs } = options;
-  const watching = { streams, observeWatch, heartbeatMs };
+  const observeVerification = options.observeVerification ?? (() => undefined);
+  const watching = { streams, observeWatch, observeVerification, heartbeatMs };
   const rooms: V1Rooms = { keyValue, limits, respond, logger, freshness, node, version, members, askMember, ...watching };
-  const routes = [rpcRoute(rooms), clusterRoute(rooms), ...healthRoutes(rooms, options.metrics), ...v1Routes(rooms)];
+  const routes = [
+    rpcRoute(rooms),
+    clusterRoute(rooms),
+    ...healthRoutes(rooms, options.metrics),
+    ...v1Routes(rooms),
+    ...internalRoutes(rooms, options.giving),
+  ];
   const labelOf = createLabels(routes);
   const [tellProblem, tellRpc] = [tellV1(rooms), (error: unknown, headers?: readonly string[]) => failureAnswer(error, logger, headers)];
   const tellerOf = (url: string): Tell => (isV1(url) ? tellProblem : tellRpc);

@@ -11,6 +11,7 @@ export class Streams {
   readonly #connections: Connections;
   readonly #open = new Set<AbortController>();
   readonly #begun = new WeakMap<ServerResponse, number>();
+  readonly #whenDraining: (() => void)[] = [];
 
   constructor(connections: Connections) {
     this.#connections = connections;
@@ -40,9 +41,15 @@ export class Streams {
     return this.#begun.get(response);
   }
 
+  /** `then` runs when the streams are ended because the node drains. */
+  onDrain(then: () => void): void {
+    this.#whenDraining.push(then);
+  }
+
   /** All are ended at once, so that their clients go on elsewhere while this node finishes what else it has to do. */
   drain(): void {
     for (const ending of this.#open) ending.abort(leaving());
+    for (const then of this.#whenDraining) then();
   }
 }
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { openStaticMembership } from '../../cluster/membership/static.ts';
 import { openZooKeeperMembership } from '../../cluster/membership/zookeeper.ts';
 import { openHttpPeers } from '../../cluster/peers.ts';
+import { seedingFromPeers } from '../../cluster/seed-from-peers.ts';
 import type { AvroServer } from '../../rpc/avro/server.ts';
 import type { HttpServer } from '../../rpc/http/server.ts';
 import { openDataDirectory } from '../../storage/data-directory.ts';
@@ -12,7 +13,8 @@ import { withHashmap } from '../../storage/store/hashmap.ts';
 import { setAside } from '../../storage/store/level-files.ts';
 import { openLevelStore } from '../../storage/store/level-store.ts';
 import { openMemoryStore } from '../../storage/store/memory-store.ts';
-import type { Log, Logger, Membership, Store } from '../ports.ts';
+import { openSeedPlace } from '../../storage/store/snapshot-place.ts';
+import type { Log, Logger, Membership, SnapshotSource, Store } from '../ports.ts';
 import { openReplica, type Replica, type ReplicaOptions } from '../replica/replica.ts';
 import { type Config, ownAddress } from './config/config.ts';
 import { findHostAddress } from './ecs-address.ts';
@@ -38,6 +40,8 @@ export interface Node {
 /** What the metrics look at, which is opened after them. */
 interface Holder {
   store?: Store;
+  /** The same, if it is one that can be given to other nodes. */
+  source?: SnapshotSource;
   avro?: AvroServer | undefined;
 }
 
@@ -72,7 +76,7 @@ export async function startNode(config: Config, logger: Logger, onFatal: (error:
     });
     replica = await openReplica({
       node: name,
-      ...logAndStore(config, name, logger, holder),
+      ...(await logAndStore(config, name, logger, holder, membership)),
       peers,
       peerReads: config.peerReads,
       peerTimeoutMs: config.peerTimeoutMs,
@@ -83,11 +87,15 @@ export async function startNode(config: Config, logger: Logger, onFatal: (error:
       chance,
       logger,
       meter: metrics.meter,
+      sweeping:
+        config.sweepRate === 0
+          ? undefined
+          : { graceMs: config.sweepGraceMs, recordsPerSecond: config.sweepRate, meter: metrics.sweepMeter },
       onFatal,
     });
     const node = replica;
     undo.push(() => node.close());
-    const http = await serveHttp(config, name, node, membership, metrics, logger);
+    const http = await serveHttp(config, name, node, membership, metrics, logger, () => holder.source);
     undo.push(() => http.close());
     const avro = await serveAvro(config, name, node, metrics, logger);
     undo.push(async () => avro?.close());
@@ -120,9 +128,9 @@ async function openMembership(config: Config, logger: Logger): Promise<Membershi
   return openZooKeeperMembership({ hosts: config.zookeeperHosts, root: config.zookeeperRoot, clock, chance, logger });
 }
 
-type LogAndStore = Pick<ReplicaOptions, 'openLog' | 'openStore' | 'setStoreAside'>;
+type LogAndStore = Pick<ReplicaOptions, 'openLog' | 'openStore' | 'setStoreAside' | 'seed'>;
 
-function logAndStore(config: Config, node: string, logger: Logger, holder: Holder): LogAndStore {
+async function logAndStore(config: Config, node: string, logger: Logger, holder: Holder, membership: Membership): Promise<LogAndStore> {
   const { topic, partitions, compactionLagMs, deleteRetentionMs } = config;
   const keep = async (store: Store): Promise<Store> => {
     holder.store = withHashmap(store, config.cacheBytes);
@@ -138,12 +146,18 @@ function logAndStore(config: Config, node: string, logger: Logger, holder: Holde
   }
   const directory = join(config.dataDirectory, 'store');
   const store = {
-    openStore: async () => keep(await openLevelStore({ directory })),
+    openStore: async () => {
+      const level = await openLevelStore({ directory });
+      holder.source = level;
+      return keep(level);
+    },
     setStoreAside: async (reason: string) => {
       const place = await setAside(directory, reason);
       logger.warn({ event: 'store.set-aside', place }, 'the old local database is kept for inspection');
     },
   };
+  // Opened in any case: what a process that died has left of a seed goes.
+  const place = await openSeedPlace(directory);
   const maxRecordBytes = config.maxValueBytes + config.maxKeyBytes + recordOverheadBytes;
   if (config.log === 'embedded') {
     const logDirectory = join(config.dataDirectory, 'log');
@@ -154,6 +168,7 @@ function logAndStore(config: Config, node: string, logger: Logger, holder: Holde
   }
   return {
     ...store,
+    seed: seedingFromPeers({ members: () => membership.others, place, clock, chance, logger }),
     openLog: async () => {
       // Loaded only when used: a node on the embedded log starts without it.
       const { openKafkaLog } = await import('../../storage/log/kafka/kafka-log.ts');

@@ -2,7 +2,7 @@
 import { type AvroServer, openAvroServer } from '../../rpc/avro/server.ts';
 import { type HttpServer, openHttpServer } from '../../rpc/http/server.ts';
 import { askMember } from '../../rpc/http/v1/ask-member.ts';
-import type { Logger, Membership } from '../ports.ts';
+import type { Logger, Membership, SnapshotSource } from '../ports.ts';
 import type { Replica } from '../replica/replica.ts';
 import type { Config } from './config/config.ts';
 import type { Metrics } from './metrics.ts';
@@ -16,6 +16,7 @@ export function serveHttp(
   membership: Membership,
   metrics: Metrics,
   logger: Logger,
+  source: () => SnapshotSource | undefined,
 ): Promise<HttpServer> {
   return openHttpServer({
     keyValue,
@@ -37,6 +38,8 @@ export function serveHttp(
     metrics: () => metrics.render(),
     observe: (route, method, status, seconds) => metrics.observeHttp(route, method, status, seconds),
     observeWatch: metrics.observeWatch,
+    observeVerification: metrics.observeVerification,
+    giving: { source, bytesPerSecond: config.seedBytesPerSecond },
     logger,
     drainMs: config.drainTimeoutMs,
   });

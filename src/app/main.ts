@@ -7,6 +7,11 @@ const usage = `bitacora: a key-value store whose write-ahead log is a Kafka topi
   bitacora serve [settings]    run a node; serve --help lists the settings
   bitacora health [--url URL]  ask a node whether it is well: exit code 0 or not
   bitacora rpc get|set|del     one call over the Avro face; rpc --help says more
+  bitacora export [PREFIX]     all keys as JSON lines; export --help says more
+  bitacora import FILE         writes what was exported; import --help says more
+  bitacora verify              whether all nodes hold the same; verify --help says more
+  bitacora resync              makes a node's state anew from the log
+  bitacora topic skipped       records of the topic that a node could not understand
   bitacora version
   bitacora help
 
@@ -22,12 +27,17 @@ async function main(argv: readonly string[]): Promise<number> {
     case 'health':
       return (await import('./health.ts')).health(rest, process.env);
     case 'rpc':
-      return (await import('./rpc-command.ts')).rpc(rest, {
-        env: process.env,
-        input: process.stdin,
-        out: process.stdout,
-        err: process.stderr,
-      });
+      return (await import('./rpc-command.ts')).rpc(rest, shell());
+    case 'export':
+      return (await import('./export-command.ts')).exportKeys(rest, shell());
+    case 'import':
+      return (await import('./import-command.ts')).importKeys(rest, shell());
+    case 'verify':
+      return (await import('./verify-command.ts')).verify(rest, shell());
+    case 'resync':
+      return (await import('./resync-command.ts')).resync(rest, shell());
+    case 'topic':
+      return (await import('./topic-command.ts')).topic(rest, shell());
     case 'version':
     case '--version':
       process.stdout.write(`${(await import('./version.ts')).version}\n`);
@@ -41,6 +51,10 @@ async function main(argv: readonly string[]): Promise<number> {
       process.stderr.write(`bitacora: there is no command ${command}; \`bitacora help\` lists them\n`);
       return 2;
   }
+}
+
+function shell() {
+  return { env: process.env, input: process.stdin, out: process.stdout, err: process.stderr };
 }
 
 /** What stops a node is told in one line that names the thing and the way out; a mistake of ours keeps its stack. */

@@ -1,7 +1,8 @@
 /** The one file that names `prom-client`: what is counted, under which names and units. docs/operations.md lists them. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { ObserveWatch } from '../../rpc/http/v1/rooms.ts';
+import type { ObserveVerification, ObserveWatch } from '../../rpc/http/v1/rooms.ts';
 import type { Membership, Meter, NodeState, NodeStatus } from '../ports.ts';
+import type { SweepMeter, SweptKind } from '../replica/sweeping.ts';
 
 export interface MetricsOptions {
   readonly version: string;
@@ -14,10 +15,12 @@ export interface MetricsOptions {
 
 export interface Metrics {
   readonly meter: Meter;
+  readonly sweepMeter: SweepMeter;
   observeHttp(route: string, method: string, status: number, seconds: number): void;
   observeAvro(message: string, outcome: string, seconds: number): void;
   observePeer(outcome: string): void;
   readonly observeWatch: ObserveWatch;
+  readonly observeVerification: ObserveVerification;
   render(): Promise<{ contentType: string; body: string }>;
 }
 
@@ -113,7 +116,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
       child.observe(seconds);
     },
     observePeer: (outcome) => peers.inc({ outcome }),
+    sweepMeter: sweeps(registry),
     observeWatch: watches(registry),
+    observeVerification: verifications(registry),
     observeHttp(route, method, status, seconds) {
       const name = `${route} ${method} ${status}`;
       let child = children.get(name);
@@ -194,6 +199,25 @@ function gauges(registry: Registry, options: MetricsOptions): void {
   });
 }
 
+function verifications(registry: Registry): ObserveVerification {
+  const registers = [registry];
+  const runs = new Counter({
+    name: 'bitacora_verifications_total',
+    help: 'Verifications begun by this node, by whether all nodes agreed.',
+    labelNames: ['result'],
+    registers,
+  });
+  const differing = new Gauge({
+    name: 'bitacora_verification_differing_nodes',
+    help: 'Nodes that held something else than most in the last verification begun by this node.',
+    registers,
+  });
+  return (agree, count) => {
+    runs.inc({ result: agree ? 'agree' : 'disagree' });
+    differing.set(count);
+  };
+}
+
 function watches(registry: Registry): ObserveWatch {
   const registers = [registry];
   const open = new Gauge({ name: 'bitacora_watchers', help: 'Open watches, by transport', labelNames: ['transport'], registers });
@@ -203,5 +227,32 @@ function watches(registry: Registry): ObserveWatch {
     if (what === 'told') told.inc();
     else if (what === 'cut') cut.inc();
     else open.inc({ transport }, what === 'opened' ? 1 : -1);
+  };
+}
+
+function sweeps(registry: Registry): SweepMeter {
+  const registers = [registry];
+  const swept = new Counter({ name: 'bitacora_swept_total', help: 'Tombstones written, by kind', labelNames: ['kind'], registers });
+  for (const kind of ['deleted', 'expired'] satisfies SweptKind[]) swept.inc({ kind }, 0);
+  const passes = new Counter({
+    name: 'bitacora_sweep_passes_total',
+    help: 'Passes through the store, by outcome',
+    labelNames: ['outcome'],
+    registers,
+  });
+  const last = (name: string, help: string): Gauge => new Gauge({ name: `bitacora_sweep_last_pass_${name}`, help, registers });
+  const at = last('timestamp_seconds', 'When the last pass ended, in seconds since the epoch');
+  const seconds = last('duration_seconds', 'How long the last pass took');
+  const rate = last('tombstones_per_second', 'Tombstones a second that the last pass wrote');
+  const waiting = last('waiting_keys', 'Keys that were due in the last pass and are not settled yet');
+  return {
+    swept: (kind) => swept.inc({ kind }),
+    passed(pass) {
+      passes.inc({ outcome: pass.outcome });
+      at.setToCurrentTime();
+      seconds.set(pass.seconds);
+      rate.set(pass.seconds === 0 ? 0 : pass.swept / pass.seconds);
+      waiting.set(pass.waiting);
+    },
   };
 }

@@ -1,6 +1,7 @@
 /** `bitacora rpc get|set|del`: one call over the Avro face, for the shell. */
 import { parseArgs } from 'node:util';
-import { type Client, ClientConnectionError, ClientError, type ConnectOptions, connect } from '../../client/index.ts';
+import { type Client, ClientError, type ConnectOptions, connect } from '../../client/index.ts';
+import { exitCodeOf } from './exit-codes.ts';
 
 const help = `bitacora rpc: one call to a node's Avro face
 
@@ -97,20 +98,6 @@ async function call(
   // The process exits after this: a pipe takes its time.
   await new Promise<void>((resolve) => out.write(out.isTTY ? Buffer.concat([found, Buffer.from('\n')]) : found, resolve));
   return 0;
-}
-
-function exitCodeOf(error: ClientError): number {
-  if (error instanceof ClientConnectionError) return 5;
-  const codes: Readonly<Record<string, number>> = {
-    'bad-request': 2,
-    'key-invalid': 2,
-    'value-too-large': 2,
-    timeout: 6,
-    'unknown-outcome': 6,
-    'position-not-reached': 6,
-    'log-unavailable': 8,
-  };
-  return codes[error.code] ?? 1;
 }
 
 /** Errors: in words, for what is asked wrongly. */

@@ -136,7 +136,7 @@ export class Deciding {
       return;
     }
     if (decoded.operation === 'tombstone') {
-      if (held === undefined || !isLive(held, record.time)) this.#set(key, undefined);
+      if (held === undefined || this.#ends(record, decoded, held)) this.#set(key, undefined);
       else this.#set(key, ignored(record, held));
       return;
     }
@@ -148,7 +148,9 @@ export class Deciding {
     const entry = holds ? written(record, decoded, !conditional) : ignored(record, held);
     this.#set(key, entry);
     const doubtful = conditional && this.#isDoubtful(key);
-    this.#fate(record, key, entry, duplicate || repeated !== undefined || !doubtful ? holds : undefined);
+    // A question has no effect, whatever was there.
+    const isCertain = !doubtful || duplicate || repeated !== undefined || decoded.condition === 'never';
+    this.#fate(record, key, entry, isCertain ? holds : undefined);
     if (holds && this.#basis.watched) this.#changed(record, key, entry, false);
     if (duplicate) return;
     const answer = repeated ?? this.#answer(record, decoded, holds, held, doubtful);
@@ -177,6 +179,16 @@ export class Deciding {
     const id = answerKey(idempotencyKey, key);
     const answer = this.answers.get(id) ?? this.#basis.answers.get(id);
     return answer !== undefined && record.time - answer.time <= this.#basis.compactionLagMs / 2 ? answer : undefined;
+  }
+
+  /**
+   * A tombstone's author vouches for what it knew, and for nothing since: a delete that it did not know of is young, and a statement of the
+   * value before may still be on its way. Behind a jump its word is better than what is held here.
+   */
+  #ends(record: LogRecord, { key, goneAsof }: Decoded, held: Entry): boolean {
+    const known = goneAsof === undefined || held.version <= goneAsof;
+    const hidden = goneAsof !== undefined && (this.#basis.inDoubt || this.#isDoubtful(key));
+    return known && (hidden || !isLive(held, record.time));
   }
 
   #answer(record: LogRecord, decoded: Decoded, holds: boolean, held: Entry | undefined, doubtful: boolean): Answer {

@@ -25,6 +25,7 @@ export const errorTable = {
   'method-not-allowed': { status: 405, title: 'This path does not know this method', retry: 'no' },
   'request-timeout': { status: 408, title: 'The request did not arrive in time', retry: 'yes' },
   'history-compacted': { status: 410, title: 'The log does not hold this any more', retry: 'no' },
+  'snapshot-gone': { status: 410, title: 'The snapshot is not kept any more', retry: 'no' },
   'value-too-large': { status: 413, title: 'The value is over the limit', retry: 'no' },
   'headers-too-large': { status: 431, title: 'The request line and headers are over the limit', retry: 'no' },
   'position-foreign': { status: 409, title: 'The position is of another log', retry: 'no' },
@@ -59,6 +60,7 @@ export const errorTable = {
   'dependency-missing': { status: 500, title: 'An optional part is needed and not installed', retry: 'no' },
   // Between rooms
   'log-changed': { status: 503, title: 'The log is another one, or ends before what was applied', retry: 'reads', retryAfter: 1 },
+  'resync-asked': { status: 503, title: 'The local state is made anew, as was asked for', retry: 'reads', retryAfter: 1 },
   'store-damaged': { status: 503, title: 'The local database is damaged and will be rebuilt', retry: 'reads', retryAfter: 1 },
   closed: { status: 503, title: 'This part is closed', retry: 'reads', retryAfter: 1 },
 } as const satisfies Record<string, ErrorKind>;

@@ -17,6 +17,17 @@ export function barrierKey(partition: number, attempt: number): string {
   return `${systemPrefix}barrier/${partition}/${attempt}`;
 }
 
+/** Under keys like this stand the marks at which all nodes take a digest of their state; the value names the run. */
+const markPrefix = `${systemPrefix}verify/`;
+
+export function markKey(partition: number, attempt: number): string {
+  return `${markPrefix}${partition}/${attempt}`;
+}
+
+export function isMarkKey(key: string): boolean {
+  return isSystemKey(key) && key.startsWith(markPrefix);
+}
+
 export function isSystemKey(key: string): boolean {
   return key.charCodeAt(0) === 0;
 }

@@ -68,6 +68,10 @@ export class LoggedPut implements Decoded, Entry {
     return undefined;
   }
 
+  get goneAsof(): undefined {
+    return undefined;
+  }
+
   get batch(): undefined {
     return undefined;
   }

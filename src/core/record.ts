@@ -12,7 +12,7 @@
  *   if      c, cd            the version expected (an offset), `absent`, `present`, or `never`
  *   tx      put, d, c, cd    member of an atomic batch: id/index/count, the members side by side in one partition
  *   ver     s, sd            the version stated (an offset; -1: never written)
- *   asof    s, sd            offset up to which the author knew the key
+ *   asof    s, sd, t         offset up to which the author knew the key
  *   at      s, sd            log time of the record at `asof`
  *   vid vby vts  s, sd       id, writer and log time of the version stated
  *
@@ -60,6 +60,8 @@ export interface Decoded {
   readonly idempotencyKey: string;
   readonly condition: Condition | undefined;
   readonly stated: Stated | undefined;
+  /** Of a tombstone: its author knew the key, as gone, up to this offset. Undefined: it does not say. */
+  readonly goneAsof: Offset | undefined;
   /** Set for a put or delete, conditional or not, that takes effect together with others. */
   readonly batch: Membership | undefined;
 }
@@ -89,6 +91,7 @@ const foreign = {
   idempotencyKey: '',
   condition: undefined,
   stated: undefined,
+  goneAsof: undefined,
   batch: undefined,
 };
 
@@ -121,6 +124,7 @@ function decodeOurs(key: string, record: LogRecord, headers: HeadersRead): Decod
   }
   const condition = operation === 'conditional-put' || operation === 'conditional-delete' ? conditionOf(headers) : undefined;
   const stated = operation === 'statement' ? statedOf(headers, op === 'sd') : undefined;
+  const goneAsof = operation === 'tombstone' && Object.hasOwn(headers, 'asof') ? integer(ascii(headers, 'asof')) : undefined;
   if (condition === null || stated === null || batch === null) return 'bad-header';
   if (batch !== undefined && (operation === 'statement' || operation === 'tombstone')) return 'bad-header';
   return {
@@ -135,6 +139,7 @@ function decodeOurs(key: string, record: LogRecord, headers: HeadersRead): Decod
     idempotencyKey,
     condition,
     stated,
+    goneAsof: goneAsof as Offset | undefined,
     batch,
   };
 }
@@ -312,6 +317,14 @@ function conditional(condition: Condition): Record<string, Uint8Array> {
 /** The same record as a member of an atomic batch. */
 export function memberOf(record: NewRecord, { id, index, count }: Membership): NewRecord {
   return { ...record, headers: { ...record.headers, tx: asciiBytes(`${id}/${index}/${count}`) } };
+}
+
+/**
+ * Ends a key that its author knew as gone up to an offset, and has no effect if it was written or deleted since. Compaction drops it in the
+ * end, and nothing is left of the key.
+ */
+export function tombstoneRecord(key: Uint8Array, asof: Offset, author: Authorship): NewRecord {
+  return { key, value: null, headers: { op: asciiBytes('t'), asof: asciiBytes(String(asof)), ...authored(author) } };
 }
 
 /** States what the author holds under the key, as of an offset. */

@@ -33,6 +33,7 @@ import type {
   Offset,
   Partition,
   SkippedRecord,
+  StateDigest,
   Store,
   StoreBatch,
   StoreIdentity,
@@ -42,6 +43,7 @@ import { changeOf } from './found.ts';
 import { genesisIdOf } from './genesis.ts';
 import { HeldBack } from './held-back.ts';
 import { Kept } from './kept.ts';
+import { cutAtMarks, type Mark, markAtEnd } from './marks.ts';
 
 /** What is told of a batch that is applied: little, because it waits for the disk while the batch itself should be forgotten. */
 export interface Applied {
@@ -70,9 +72,14 @@ export interface ApplyListener {
   watched(): boolean;
   applied(applied: Applied): void;
   skipped(record: SkippedRecord): void;
+  /** Everything up to a mark is handed to the store, and the state's digest computed; undefined: it is in doubt, or cannot be read. */
+  digested(mark: Mark, digest: StateDigest | undefined): void;
   /** A batch could not be applied. Told at once: on a quiet partition nobody would bring the next batch and hear of it. */
   failed(error: unknown): void;
 }
+
+/** Marks older than this are of a run that is over. */
+const longestMarkMs = 60_000;
 
 const nothing: ReadonlyMap<string, Entry> = new Map();
 
@@ -148,6 +155,11 @@ export class ApplyLoop {
     return this.#shownDoubtful.size > 0 && this.#shownDoubtful.has(key);
   }
 
+  /** How many keys are doubtful. */
+  get doubts(): number {
+    return this.#shownDoubtful.size;
+  }
+
   /** Rises whenever keys cease to be doubtful. */
   get doubtsEnded(): number {
     return this.#doubtsEnded;
@@ -184,6 +196,12 @@ export class ApplyLoop {
     const batch = this.#heldBack.whole(all, decoded);
     if (batch === undefined) return before;
     const run = batch.records.length === decoded.length ? decoded : decoded.slice(0, batch.records.length);
+    for (const part of cutAtMarks(batch, run)) this.#take(part.batch, part.run);
+    return before;
+  }
+
+  #take(batch: LogBatch, run: DecodedRun): void {
+    const { partition } = batch;
     const now = this.#waiting[partition] === 0 && everyKey(run, (key) => this.#store.lacks(key));
     const work = now
       ? this.#stage(batch, run, nothing)
@@ -194,7 +212,6 @@ export class ApplyLoop {
         );
     work.catch((error) => this.#listener.failed(error));
     this.#tail[partition] = work;
-    return before;
   }
 
   /** Resolves when nothing taken is under way any more, in no partition; rejects with a failure if there was one. */
@@ -277,6 +294,8 @@ export class ApplyLoop {
       ...(identity === undefined ? {} : { identity }),
     });
     kept.take(changes);
+    const mark = markAtEnd(batch, run);
+    if (mark !== undefined && this.#clock.now() - mark.time < longestMarkMs) this.#digest(mark, !inDoubt && this.#doubtful.size === 0);
     const { added, applied, skipped, decisions } = result;
     const told = {
       partition,
@@ -291,6 +310,19 @@ export class ApplyLoop {
       changes: watched && !batch.jumped ? result.changes.map((each) => changeOf(partition, each)) : undefined,
     };
     return this.#tellWhen(written, told, applied, skipped, batch.records.at(-1)?.time, identity);
+  }
+
+  /** Of the state as the last write that was handed over leaves it. */
+  #digest(mark: Mark, certain: boolean): void {
+    if (!certain) {
+      this.#listener.digested(mark, undefined);
+      return;
+    }
+    this.#store.digest(mark.position.partition).then(
+      (digest) => this.#listener.digested(mark, digest),
+      // What is wrong with the store shows in what is written to it next.
+      () => this.#listener.digested(mark, undefined),
+    );
   }
 
   /** The store takes all of it before this returns. */

@@ -17,14 +17,19 @@ import type {
   Offset,
   Partition,
   PartitionBounds,
+  Position,
   SkippedRecord,
+  StateDigest,
   Store,
   Subscription,
 } from '../ports.ts';
 import { type Applied, ApplyLoop } from './apply-loop.ts';
 import { genesisKeyBytes, genesisLandmark } from './genesis.ts';
+import type { Mark } from './marks.ts';
 import { askEveryMs, Progress } from './progress.ts';
 import { Settler } from './settler.ts';
+import { Sweeper } from './sweeper.ts';
+import type { SweepCursor, Sweeping } from './sweeping.ts';
 
 export interface FollowingOptions {
   readonly store: Store;
@@ -44,9 +49,17 @@ export interface FollowingOptions {
   readonly watched: () => boolean;
   readonly decided: (decisions: readonly Decision[]) => void;
   readonly skipped: (record: SkippedRecord) => void;
+  readonly digested: (mark: Mark, digest: StateDigest | undefined) => void;
   readonly caughtUp: () => void;
   /** A jump in offsets: what is served from now on may be of no point in time until `caughtUp` comes again. */
   readonly jumped: () => void;
+  /** Undefined: this node does not sweep. */
+  readonly sweeping?: Sweeping | undefined;
+  readonly sweepCursor: SweepCursor;
+  /** The node goes away. */
+  readonly draining: () => boolean;
+  /** A record behind everything that is in the partition. Errors: those of `Log.append`. */
+  readonly barrier: (partition: Partition) => Promise<Position>;
 }
 
 const noteAtEndMs = 60_000;
@@ -59,6 +72,7 @@ export class Following {
   readonly progress: Progress;
   readonly #loop: ApplyLoop;
   readonly #settler: Settler;
+  readonly #sweeper: Sweeper | undefined;
   readonly #end: Promise<Error>;
   /** Ends the subscription, with the error that says what to do next. */
   readonly end: (error: Error) => void;
@@ -76,7 +90,15 @@ export class Following {
 
   static async begin(options: FollowingOptions): Promise<Following> {
     let following: Following | undefined;
-    const loop = await ApplyLoop.begin(options.store, options.log.identity, options.clock, options.meter, {
+    const meter: Meter = {
+      ...options.meter,
+      applied: (kind, count) => {
+        // By the tombstones of all nodes a sweeper notices that it is not alone.
+        if (kind === 'tombstone' && following !== undefined) following.#sweeper?.heard(count);
+        options.meter.applied(kind, count);
+      },
+    };
+    const loop = await ApplyLoop.begin(options.store, options.log.identity, options.clock, meter, {
       began: (batch) => {
         if (batch.jumped) options.jumped();
         following?.progress.began(batch);
@@ -87,6 +109,7 @@ export class Following {
         if (following !== undefined) following.#applied(batch);
       },
       skipped: options.skipped,
+      digested: options.digested,
       failed: (error) => following?.end(error instanceof Error ? error : new Error(String(error))),
     });
     following = new Following(options, loop);
@@ -115,6 +138,18 @@ export class Following {
       mayState: () => progress.caughtUp && log.state === 'connected',
       isDoubtful: (key) => loop.isDoubtful(key),
     });
+    this.#sweeper =
+      options.sweeping &&
+      new Sweeper({
+        ...options,
+        ...options.sweeping,
+        cursor: options.sweepCursor,
+        maySweep: () => progress.caughtUp && progress.lagMs === 0 && log.state === 'connected' && !options.draining(),
+        applied: () => progress.applied,
+        logTime: (partition) => loop.logTime(partition),
+        isDoubtful: (key) => loop.isDoubtful(key),
+        storeTrouble: (error) => this.end(error),
+      });
     let end: (error: Error) => void = () => undefined;
     this.#end = new Promise((resolve) => {
       end = resolve;
@@ -149,6 +184,7 @@ export class Following {
     } finally {
       this.#over = true;
       this.#settler.stop();
+      await this.#sweeper?.stop();
       this.#cancelAsk();
       this.#cancelCheck?.();
       await this.#subscription?.close();
@@ -219,6 +255,7 @@ export class Following {
     this.#wasCaughtUp = true;
     const { applied, records } = this.progress;
     this.#options.caughtUp();
+    this.#sweeper?.begin();
     this.#options.logger.info({ event: 'node.ready', applied, records, entries: this.#entries }, 'caught up with the log');
     this.#cancelCheck ??= this.#options.clock.after(firstCheckMs, () => void this.#check());
   }

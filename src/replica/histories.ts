@@ -21,7 +21,7 @@ const mostVersions = 1_000;
 const mostLooking = 16;
 const defaultWaitMs = 5_000;
 
-export interface HistoriesOptions extends Omit<ReadsOptions, 'peers' | 'peerReads' | 'peerTimeoutMs' | 'behind'> {
+export interface HistoriesOptions extends Omit<ReadsOptions, 'peers' | 'peerReads' | 'peerTimeoutMs' | 'behind' | 'restoring'> {
   readonly past: Past;
 }
 

@@ -66,7 +66,7 @@ export class Horizon {
 
   async #appendBarrier(partition: Partition): Promise<Position> {
     const log = this.#log();
-    const key = this.#keys.get(partition) ?? keyOf(partition, log.identity.partitions);
+    const key = this.#keys.get(partition) ?? keyIn(partition, log.identity.partitions, barrierKey);
     this.#keys.set(partition, key);
     return this.#bounded((signal) => log.append(partition, putRecord(key, nothing, this.#options.author()), signal));
   }
@@ -87,10 +87,10 @@ export class Horizon {
   }
 }
 
-/** The first of a partition's possible barrier keys that the partitioner sends there. */
-function keyOf(partition: Partition, partitions: number): Uint8Array {
+/** The first of a partition's possible system keys that the partitioner sends there. */
+export function keyIn(partition: Partition, partitions: number, keyOf: (partition: number, attempt: number) => string): Uint8Array {
   for (let attempt = 0; ; attempt++) {
-    const key = bytesOf(barrierKey(partition, attempt));
+    const key = bytesOf(keyOf(partition, attempt));
     if (partitionOf(key, partitions) === partition) return key;
   }
 }

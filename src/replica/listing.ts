@@ -25,7 +25,7 @@ const chunkBytes = 1024 * 1024;
 /** Entries asked for where a group may begin, of which all but the first are then in vain. */
 const groupChunk = 32;
 
-export type ListingsOptions = Omit<ReadsOptions, 'peers' | 'peerReads' | 'peerTimeoutMs' | 'behind'>;
+export type ListingsOptions = Omit<ReadsOptions, 'peers' | 'peerReads' | 'peerTimeoutMs' | 'behind' | 'restoring'>;
 
 interface Looked {
   readonly key: string;

@@ -1,5 +1,5 @@
 /** Reads of what was applied long ago, from the log itself: what each record did, as far as this node knows. */
-import { BitacoraError } from '../core/errors.ts';
+import { BitacoraError, codeOf } from '../core/errors.ts';
 import type { Rules } from '../core/machine.ts';
 import type { Fate, Log, LogBatch, Offset, Partition } from '../ports.ts';
 import type { ApplyLoop } from './apply-loop.ts';
@@ -34,9 +34,14 @@ export class Past {
     if (log === undefined) throw notReached();
     const { partitions, compactionLagMs } = log.identity;
     const rules = { partition, partitions, compactionLagMs };
-    for await (const batch of log.read({ partition, from, to }, signal)) {
-      const loop = this.#loop();
-      yield { batch, rules, fate: (offset) => loop.fate(partition, offset), fatesFrom: loop.fatesFrom(partition) };
+    try {
+      for await (const batch of log.read({ partition, from, to }, signal)) {
+        const loop = this.#loop();
+        yield { batch, rules, fate: (offset) => loop.fate(partition, offset), fatesFrom: loop.fatesFrom(partition) };
+      }
+    } catch (error) {
+      // A log that is closed under the reader is replaced, unless the reader, or the node, goes away.
+      throw codeOf(error) === 'closed' && !signal?.aborted && log !== this.#options.log() ? notReached(error) : error;
     }
   }
 
@@ -52,6 +57,6 @@ export class Past {
   }
 }
 
-function notReached(): BitacoraError {
-  return new BitacoraError('log-unavailable', 'this node has not reached the log yet');
+function notReached(cause?: unknown): BitacoraError {
+  return new BitacoraError('log-unavailable', 'this node has not reached the log yet', { cause });
 }

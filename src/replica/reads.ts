@@ -1,5 +1,5 @@
 /**
- * Reads: memory, then the local database, then the peers.
+ * Reads: memory, then the local database, then the peers; a node that restores asks them even for what it has.
  *
  * A peer's answer goes to the caller and never into the store. Concurrent misses of one key share one question, and if the log delivers
  * the key while the peers are being asked, the log's word is the answer.
@@ -58,6 +58,8 @@ export interface ReadsOptions {
   readonly doubtsEnded: () => number;
   /** This node lags behind the log, or does not know. */
   readonly behind: () => boolean;
+  /** This node reads the log to come to a state that it can answer for: what it has may be long gone. */
+  readonly restoring: () => boolean;
   /** A read has found the local database failed or damaged: it has to be mended, not only told. */
   readonly storeTrouble: (error: Error) => void;
 }
@@ -80,9 +82,9 @@ export class Reads {
   }
 
   peek(key: string): ReadAnswer | undefined {
-    const { clock, meter, applied } = this.#options;
+    const { clock, meter, applied, restoring } = this.#options;
     const store = this.#options.store();
-    if (store === undefined || this.#options.isDoubtful(key)) return undefined;
+    if (store === undefined || this.#options.isDoubtful(key) || restoring()) return undefined;
     const now = clock.now();
     const answer = this.#hot.get(key, store, now) ?? this.#warm(key, store, now);
     if (answer === undefined) return undefined;
@@ -113,17 +115,14 @@ export class Reads {
   }
 
   async read(key: string, options: ReadOptions = {}): Promise<ReadAnswer> {
-    const { limits, meter, peerReads, behind } = this.#options;
+    const { limits, meter, peerReads, behind, restoring } = this.#options;
     const bytes = checkKey(key, limits);
     const reached = await this.#reaching.one(partitionOf(bytes, this.#options.partitions()), options);
     const local = await this.#local(key, bytes);
     if (local === undefined) return this.#whenInDoubt(key, bytes, reached.least, options);
-    if (local.found !== undefined) {
-      meter.read('local', 'hit');
-      return local;
-    }
-    if (reached.current || peerReads === 'never' || (peerReads === 'behind' && !behind())) {
-      meter.read('local', 'miss');
+    const mayAsk = !reached.current && peerReads !== 'never';
+    if (!mayAsk || (local.found !== undefined ? !restoring() : peerReads === 'behind' && !behind())) {
+      meter.read('local', local.found === undefined ? 'miss' : 'hit');
       return local;
     }
     const answer = await this.#ask(key, bytes);
@@ -207,11 +206,15 @@ export class Reads {
     let overtaken = (): void => undefined;
     const fromLog = new Promise<ReadAnswer>((resolve) => {
       overtaken = () => {
+        if (this.#options.restoring()) return;
         stop.abort();
         resolve(this.#local(key, bytes).then(known));
       };
     });
-    const answer = Promise.race([this.#askPeers(key, bytes, stop.signal), fromLog]).finally(() => this.#questions.delete(key));
+    const fromPeers = this.#askPeers(key, bytes, stop.signal);
+    // What the log brings a node that restores may be older than what the peers know.
+    const first = this.#options.restoring() ? fromPeers : Promise.race([fromPeers, fromLog]);
+    const answer = first.finally(() => this.#questions.delete(key));
     this.#questions.set(key, { answer, overtaken });
     return answer;
   }

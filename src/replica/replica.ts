@@ -5,11 +5,13 @@
  * `ready` once it is caught up (progress.ts), and it comes back by itself from whatever the log, the store or the peers do, as told by the
  * error codes they end with (supervisor.ts).
  */
+import { BitacoraError } from '../core/errors.ts';
 import type { Limits } from '../core/keys.ts';
 import type {
   AtomicWrite,
   Chance,
   Clock,
+  Digested,
   History,
   HistoryOptions,
   KeyValue,
@@ -28,8 +30,10 @@ import type {
   ReadOptions,
   Reverted,
   RevertOptions,
+  Seeding,
   SkippedRecord,
   Store,
+  Verification,
   WatchEvent,
   WatchOptions,
   WriteOptions,
@@ -41,6 +45,8 @@ import { Listings } from './listing.ts';
 import { Past } from './past.ts';
 import { type PeerReads, Reads } from './reads.ts';
 import { Supervisor } from './supervisor.ts';
+import type { Sweeping } from './sweeping.ts';
+import { Verifying } from './verifying.ts';
 import { Waiters } from './waiters.ts';
 import { Watching } from './watching.ts';
 import { Writes } from './writes.ts';
@@ -54,6 +60,8 @@ export interface ReplicaOptions {
   readonly openStore: () => Promise<Store>;
   /** Puts the (closed) local database out of the way, so that `openStore` makes a fresh one. */
   readonly setStoreAside: (reason: string) => Promise<void>;
+  /** Takes a whole store from another node, in the place of this one's; undefined: there is no such way. */
+  readonly seed?: Seeding | undefined;
   readonly peers: Peers;
   readonly peerReads: PeerReads;
   readonly peerTimeoutMs: number;
@@ -65,6 +73,8 @@ export interface ReplicaOptions {
   readonly chance: Chance;
   readonly logger: Logger;
   readonly meter: Meter;
+  /** How this node ends what has been gone for long; undefined: it does not. */
+  readonly sweeping?: Sweeping | undefined;
   /** The node cannot go on: the topic is unusable, the directory is gone. */
   readonly onFatal: (error: Error) => void;
 }
@@ -89,6 +99,7 @@ export class Replica implements KeyValue {
   readonly #listings: Listings;
   readonly #histories: Histories;
   readonly #watching: Watching;
+  readonly #verifying: Verifying;
   readonly #writes: Writes;
   readonly #skipped: SkippedRecord[] = [];
   #draining = false;
@@ -133,8 +144,11 @@ export class Replica implements KeyValue {
       },
       watched: () => this.#watching.count > 0,
       lost: () => this.#watching.lost(),
+      digested: (mark, digest) => this.#verifying.digested(mark, digest),
       decided: (decisions) => this.#writes.decisions.tell(decisions),
       caughtUp: () => this.#waiters.caughtUp(),
+      draining: () => this.#draining,
+      barrier: (partition) => horizon.barrier(partition),
       skipped: (record) => {
         this.#skipped.push(record);
         if (this.#skipped.length > mostSkippedKept) this.#skipped.shift();
@@ -161,9 +175,16 @@ export class Replica implements KeyValue {
       peerReads: options.peerReads,
       peerTimeoutMs: options.peerTimeoutMs,
       behind: () => this.#supervisor.behind,
+      restoring: () => this.#supervisor.restoring,
     });
     this.#listings = new Listings(local);
     const past = new Past({ log: () => this.#supervisor.log, loop: () => this.#supervisor.loop });
+    this.#verifying = new Verifying({
+      log: () => this.#supervisor.log,
+      author: () => this.#writes.author(),
+      newRun: () => chance.uuid(),
+      certain: () => this.#supervisor.certain,
+    });
     this.#histories = new Histories({ ...local, past });
     this.#watching = new Watching({
       clock,
@@ -270,6 +291,20 @@ export class Replica implements KeyValue {
 
   watch(options: WatchOptions): AsyncIterable<WatchEvent> {
     return this.#watching.watch(options);
+  }
+
+  async verify(signal?: AbortSignal): Promise<Verification> {
+    return this.#verifying.begin(signal);
+  }
+
+  digests(run: string): readonly Digested[] {
+    return this.#verifying.digests(run);
+  }
+
+  resync(): void {
+    if (this.#supervisor.loop === undefined)
+      throw new BitacoraError('log-unavailable', 'without the log there is nothing to make the state from');
+    this.#supervisor.end(new BitacoraError('resync-asked', 'an operator has asked for it'));
   }
 
   /** Says not ready, and goes on serving. */

@@ -11,12 +11,14 @@
 import { BitacoraError, codeOf } from '../core/errors.ts';
 import type { Decision } from '../core/machine.ts';
 import type { Authorship } from '../core/record.ts';
-import type { Log, Millis, NodeState, Offset, Partition, SkippedRecord, Store } from '../ports.ts';
+import type { Log, Millis, NodeState, Offset, Partition, Position, SkippedRecord, StateDigest, Store } from '../ports.ts';
 import type { Applied, ApplyLoop } from './apply-loop.ts';
 import { Following } from './following.ts';
+import type { Mark } from './marks.ts';
 import type { Progress } from './progress.ts';
 import type { ReplicaOptions } from './replica.ts';
 import { compareWithLog } from './same-log.ts';
+import { SweepCursor } from './sweeping.ts';
 
 const longestPauseMs = 5_000;
 
@@ -31,12 +33,18 @@ export interface SupervisorOptions extends ReplicaOptions {
   readonly lost: () => void;
   readonly skipped: (record: SkippedRecord) => void;
   readonly decided: (decisions: readonly Decision[]) => void;
+  readonly digested: (mark: Mark, digest: StateDigest | undefined) => void;
   /** The node has caught up with the log, and no jump in offsets is unresolved. */
   readonly caughtUp: () => void;
+  /** The node goes away. */
+  readonly draining: () => boolean;
+  /** A record behind everything that is in the partition. Errors: those of `Log.append`. */
+  readonly barrier: (partition: Partition) => Promise<Position>;
 }
 
 export class Supervisor {
   readonly #options: SupervisorOptions;
+  readonly #sweepCursor = new SweepCursor();
   #store: Store | undefined;
   #log: Log | undefined;
   #following: Following | undefined;
@@ -102,6 +110,11 @@ export class Supervisor {
     return this.#whole;
   }
 
+  /** The state is that of the log's end, and none of it is in doubt. */
+  get certain(): boolean {
+    return this.caughtUp && this.#whole && this.loop?.doubts === 0;
+  }
+
   /** Others may have decided otherwise about the key. */
   isDoubtful(key: string): boolean {
     return this.#isDoubtful(key);
@@ -115,6 +128,11 @@ export class Supervisor {
   get behind(): boolean {
     const following = this.#following;
     return following === undefined || !following.progress.caughtUp || following.progress.lagMs > 0 || following.progress.behind > 0;
+  }
+
+  /** The log is being read to come to a state that can be answered for. */
+  get restoring(): boolean {
+    return this.#state === 'restoring' && this.#following !== undefined;
   }
 
   /** Everything before this offset is applied: the stored checkpoint's word as long as no log is followed. */
@@ -203,6 +221,7 @@ export class Supervisor {
       ...this.#options,
       store,
       log,
+      sweepCursor: this.#sweepCursor,
       ageMs: this.ageMs,
       // While a node that was ready looks for the log again, too: who begins to watch then must not find that nobody took note.
       watched: () => this.#options.watched() || this.#state === 'ready',
@@ -248,6 +267,7 @@ export class Supervisor {
         await this.#closeLog();
         return;
       case 'log-changed':
+      case 'resync-asked':
       case 'store-damaged':
         logger.error({ event: 'store.rebuild', code, reason: error.message }, 'the local state is set aside and rebuilt from the log');
         meter.rebuilt(code);

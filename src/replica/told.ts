@@ -28,9 +28,14 @@ export class Told {
     return this.#newer.size > 0;
   }
 
+  /** All up to these places has been told, or what is told next includes it. */
+  reach(positions: readonly Position[]): void {
+    for (const { partition, offset } of positions) this.advance(partition, (offset + 1) as Offset);
+  }
+
   /** All up to these places has been told. */
   sync(positions: readonly Position[]): WatchEvent {
-    for (const { partition, offset } of positions) this.advance(partition, (offset + 1) as Offset);
+    this.reach(positions);
     return { kind: 'sync', positions };
   }
 

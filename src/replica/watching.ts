@@ -163,7 +163,13 @@ export class Watching {
     const { key, prefix, queue, told, ended } = what;
     await this.#untilWhole(what);
     if (ended.aborted) return;
-    if (reset) yield { kind: 'reset' };
+    if (reset) {
+      told.reach(this.#now());
+      yield { kind: 'reset' };
+      // The store may have been made anew while the watcher took its time.
+      await this.#untilWhole(what);
+      if (ended.aborted) return;
+    }
     queue.begin();
     const now = this.#now();
     told.begin(now);

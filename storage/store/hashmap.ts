@@ -15,6 +15,7 @@ import type {
   Partition,
   Scan,
   ScanRange,
+  StateDigest,
   Store,
   StoreBatch,
   StoreIdentity,
@@ -160,6 +161,10 @@ class Hashmap implements HashmapStore {
 
   unsettled(): Promise<readonly string[]> {
     return this.#store.unsettled();
+  }
+
+  digest(partition: Partition): Promise<StateDigest> {
+    return this.#store.digest(partition);
   }
 
   verify(signal?: AbortSignal): Promise<string | undefined> {

@@ -21,6 +21,15 @@ export const family = {
 
 export type Family = (typeof family)[keyof typeof family];
 
+/**
+ * Whether a row goes to another node with a snapshot (snapshot-giver.ts): all do but the journal, which tells of this store's own batches, and
+ * identity and checkpoints, which are told before and written last.
+ */
+export function travels(key: Uint8Array): boolean {
+  const of = key[0];
+  return of !== family.checkpoint && of !== family.identity && of !== family.journal;
+}
+
 /** The range of a whole family, for an iterator. */
 export function rangeOf(of: Family): { gte: Uint8Array; lt: Uint8Array } {
   return { gte: Uint8Array.of(of), lt: Uint8Array.of(of + 1) };

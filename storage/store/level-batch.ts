@@ -100,6 +100,11 @@ export class LevelBatch {
     this.#putSealed(identityKey, identity);
   }
 
+  /** A row as it stands in another store, checksum and all. */
+  row(key: Uint8Array, row: Uint8Array): void {
+    this.#put(key, row);
+  }
+
   /** The journal's part. Nothing may be added afterwards. */
   finish(): void {
     const { sequence, dropped, oldest } = this.#state.journal.advance(this.bytes);

@@ -55,6 +55,19 @@ export async function writeMarker(directory: string): Promise<void> {
   await syncDirectory(dirname(directory));
 }
 
+/** What is vouched for at `from` is so at `to`, where it has been moved; this takes no room on the disk. */
+export async function moveMarker(from: string, to: string): Promise<void> {
+  await rename(markerOf(from), markerOf(to));
+  await syncDirectory(dirname(to));
+}
+
+/** From then on nothing at `directory` is vouched for. Errors: `directory-unusable`. */
+export async function removeMarker(directory: string): Promise<void> {
+  await rm(markerOf(directory), { force: true }).catch((error: unknown) => {
+    throw new BitacoraError('directory-unusable', `${markerOf(directory)}: ${(error as Error).message}`, { cause: error });
+  });
+}
+
 /**
  * Renames a damaged store, which must be closed, to `<directory>.damaged-<n>`, writes the reason beside it and forgets all but the last two.
  * Resolves with the new place. Nothing there any more is no error. Errors: `directory-unusable`.

@@ -48,8 +48,9 @@ export async function readCheckpoints(level: Level, partitions: number, snapshot
   });
 }
 
-async function readIdentity(level: Level): Promise<StoreIdentity | undefined> {
-  const row = await level.get(identityKey);
+/** The identity, of a snapshot when one is given; undefined: the store has none yet. Errors: `store-damaged`. */
+export async function readIdentity(level: Level, snapshot?: ReturnType<Level['snapshot']>): Promise<StoreIdentity | undefined> {
+  const row = await level.get(identityKey, snapshot === undefined ? {} : { snapshot });
   if (row === undefined) return undefined;
   // JSON leaves an undefined genesis out; the type wants the property there.
   const stored = unseal<Omit<StoreIdentity, 'genesis'> & { genesis?: StoreIdentity['genesis'] }>(identityKey, row, 'the identity');

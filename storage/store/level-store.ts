@@ -18,12 +18,16 @@ import type {
   Partition,
   Scan,
   ScanRange,
+  SnapshotSource,
+  StateDigest,
   Store,
   StoreBatch,
   StoreIdentity,
+  StoreSnapshot,
   WriterMark,
 } from '../../src/ports.ts';
 import { type Level, levelError, openLevel } from '../level.ts';
+import { digestLevel } from './digest.ts';
 import type { StoreBeneath } from './hashmap.ts';
 import { checkpointsFor, withCheckpoint } from './identity.ts';
 import { answerRowKey, family, fateKey, fateOffset, keyed, textAfter, writerKey } from './keys.ts';
@@ -35,6 +39,7 @@ import { verifyLevel } from './level-verify.ts';
 import { PresenceFilter } from './presence-filter.ts';
 import { entryOf, RowEncoder, rowFits } from './row.ts';
 import { unseal } from './sealed.ts';
+import { openLevelSnapshot } from './snapshot-giver.ts';
 import { checkDirectory } from './table-check.ts';
 
 const MIB = 1024 * 1024;
@@ -59,7 +64,7 @@ export interface LevelStoreOptions {
  * checksums, about 600 MB per second: once LevelDB has opened them, it may rewrite damage as if it were sound.
  * Errors: `store-damaged`, `directory-locked`, `directory-unusable`.
  */
-export async function openLevelStore(options: LevelStoreOptions): Promise<Store> {
+export async function openLevelStore(options: LevelStoreOptions): Promise<Store & SnapshotSource> {
   const { directory, writeBufferBytes = 16 * MIB, cacheBytes = 8 * MIB, filterBytes = 8 * MIB, open = openLevel } = options;
   const known = await readMarker(directory);
   if (!known) await prepare(directory);
@@ -88,7 +93,7 @@ async function prepare(directory: string): Promise<void> {
   }
 }
 
-class LevelStore implements StoreBeneath {
+class LevelStore implements StoreBeneath, SnapshotSource {
   readonly #level: Level;
   readonly #state: LevelState;
   readonly #encoder = new RowEncoder();
@@ -166,6 +171,15 @@ class LevelStore implements StoreBeneath {
     return entries;
   }
 
+  async snapshot(): Promise<StoreSnapshot> {
+    this.#assertUsable();
+    try {
+      return await openLevelSnapshot(this.#level);
+    } catch (error) {
+      throw levelError(error);
+    }
+  }
+
   async scan(range: ScanRange): Promise<Scan> {
     this.#assertUsable();
     try {
@@ -241,6 +255,24 @@ class LevelStore implements StoreBeneath {
   async doubtful(): Promise<readonly string[]> {
     await this.unsettled();
     return [...this.#state.doubtful];
+  }
+
+  async digest(partition: Partition): Promise<StateDigest> {
+    this.#assertUsable();
+    // In its turn among the writes, before any that comes later.
+    this.#waiting++;
+    const taken = this.#queue.then(() => this.#level.snapshot()).finally(() => this.#waiting--);
+    this.#queue = taken.then(
+      () => undefined,
+      () => undefined,
+    );
+    const snapshot = await taken.catch((error: unknown) => {
+      throw levelError(error);
+    });
+    const digest = await digestLevel(this.#level, snapshot, partition, () => this.#closing !== undefined);
+    if (digest !== undefined) return digest;
+    this.#assertUsable();
+    throw new BitacoraError('store-damaged', 'the checksum of an entry does not fit');
   }
 
   async verify(signal?: AbortSignal): Promise<string | undefined> {

@@ -12,11 +12,13 @@ import type {
   Partition,
   Scan,
   ScanRange,
+  StateDigest,
   Store,
   StoreBatch,
   StoreIdentity,
   WriterMark,
 } from '../../src/ports.ts';
+import { Digest } from './digest.ts';
 import { checkpointsFor, withCheckpoint } from './identity.ts';
 import { SortedKeys } from './sorted-keys.ts';
 
@@ -152,6 +154,17 @@ class MemoryStore implements Store {
   async unsettled(): Promise<readonly string[]> {
     this.#assertOpen();
     return [...this.#disk.unsettled];
+  }
+
+  async digest(partition: Partition): Promise<StateDigest> {
+    this.#assertOpen();
+    const digest = new Digest();
+    this.#sorted ??= new SortedKeys(this.#disk.entries.keys());
+    for (const key of this.#sorted.all) {
+      const held = this.#disk.entries.get(key)!;
+      if (held.partition === partition) digest.add(key, held.entry);
+    }
+    return digest.end();
   }
 
   async verify(signal?: AbortSignal): Promise<string | undefined> {

@@ -16,11 +16,15 @@ export function seal(key: Uint8Array, content?: object): Buffer {
   return row;
 }
 
+/** Whether a row's checksum fits it and the LevelDB key it was found under. */
+export function sealFits(key: Uint8Array, row: Uint8Array): boolean {
+  const bytes = Buffer.from(row.buffer, row.byteOffset, row.byteLength);
+  return bytes.length >= 4 && bytes.readUInt32LE(0) === crc32(key, crc32(bytes.subarray(4)));
+}
+
 /** The content of a row of our own making, so its shape is trusted once the checksum fits. Errors: `store-damaged`. */
 export function unseal<T>(key: Uint8Array, row: Uint8Array, what: string): T {
+  if (!sealFits(key, row)) throw new BitacoraError('store-damaged', `the checksum of ${what} does not fit`);
   const bytes = Buffer.from(row.buffer, row.byteOffset, row.byteLength);
-  if (bytes.length < 4 || bytes.readUInt32LE(0) !== crc32(key, crc32(bytes.subarray(4)))) {
-    throw new BitacoraError('store-damaged', `the checksum of ${what} does not fit`);
-  }
   return (bytes.length === 4 ? undefined : JSON.parse(bytes.toString('utf8', 4))) as T;
 }

@@ -150,6 +150,31 @@ export function storeContract(name: string, makePlace: () => Promise<StorePlace>
         }
       });
 
+      test('comes to the same digest as any other store that holds the same values, of each partition as it was when asked', async () => {
+        const value = entryWith({ version: 5 as Offset, contentType: 'text/plain', expires: 9 as Millis });
+        const write = (entries: [string, Entry | undefined][], to = 0) =>
+          store.write(batchOf(entries, { partition: to, checkpoint: checkpointWith({ next: 9, entries: entries.length }) }));
+        await write([['of another', value]], 1);
+        const empty = await store.digest(partition(0));
+        expect(empty).toEqual({ entries: 0, hash: 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855' });
+        const written = write([
+          ['b', value],
+          ['a', entryWith()],
+          ['gone', entryWith({ deleted: true, value: new Uint8Array(0) })],
+          ['\u0000system', entryWith()],
+        ]);
+        const asked = store.digest(partition(0));
+        const later = write([['a', entryWith({ value: Buffer.from('later') })]]);
+        await Promise.all([written, later]);
+        const hash = 'b946e0c706688bd93ed422c58f17a5d4b0247e690b4c154bba12b8857efa458f';
+        expect(await asked).toEqual({ entries: 2, hash });
+        expect((await store.digest(partition(0))).hash).not.toBe(hash);
+        // What a node's own past has left makes no difference.
+        await write([['a', entryWith({ settled: false, newest: 77 as Offset, time: 1 as Millis, by: 'another/1/1' })]]);
+        await write([['gone', undefined]]);
+        expect(await store.digest(partition(0))).toEqual({ entries: 2, hash });
+      });
+
       test('keeps every field of an entry', async () => {
         const entries: Entry[] = [
           entryWith({ version: -1 as Offset, newest: 12 as Offset, settled: false }),

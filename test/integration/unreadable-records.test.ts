@@ -6,6 +6,7 @@ import { get, put, valueAt } from './calls.ts';
 import { cleanUp } from './clean-up.ts';
 import { newName, produce, settled } from './cluster.ts';
 import { type Environment, type NodeProcess, newPlace, startNode } from './node-process.ts';
+import { bitacora } from './shell.ts';
 import { until } from './until.ts';
 
 const partitions = 4;
@@ -43,6 +44,19 @@ test('what cannot be understood is counted by reason and skipped', async () => {
   await node.ready();
   expect((await put(node, 'kept', 'after')).status).toBe(200);
   expect(await valueAt(node, 'kept')).toBe('after');
+
+  const { code, out, err } = await bitacora('topic', 'skipped', '-e', node.url);
+  expect([code, err]).toEqual([0, '5 since the node was started\n']);
+  const [places, told] = [new RegExp(`^(${kept}|${(kept + 1) % partitions}):\\d+  `), out.trimEnd().split('\n')];
+  expect(told.map((line) => line.replace(places, '')).toSorted()).toEqual(
+    [
+      'bad-header  "kept"',
+      'bad-header  "kept"',
+      'key-not-text  "\ufffd\ufffdA"',
+      'unknown-operation  "kept"',
+      'wrong-partition  "kept"',
+    ].toSorted(),
+  );
 });
 
 test('plain records of other producers are served, and their null deletes', async () => {

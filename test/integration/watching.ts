@@ -5,6 +5,8 @@ import { atCleanUp } from './clean-up.ts';
 
 export interface WatchedEvent {
   readonly event: string;
+  /** Undefined: there is no place to resume. */
+  readonly id: string | undefined;
   readonly data: Readonly<Record<string, unknown>>;
 }
 
@@ -28,7 +30,8 @@ export interface Watcher {
 
 const retryMs = 200;
 
-export function startWatcher(url: string, query: string): Watcher {
+/** `url`: of a node, or of the one for the next connection. */
+export function startWatcher(url: string | (() => string), query: string): Watcher {
   const connections: Connection[] = [];
   const events: WatchedEvent[] = [];
   const refused: number[] = [];
@@ -39,25 +42,27 @@ export function startWatcher(url: string, query: string): Watcher {
   function take(connection: Connection, block: string): void {
     let event = 'message';
     let data = '';
+    let id: string | undefined;
     for (const line of block.split('\n')) {
-      if (line.startsWith('id: ')) lastId = line.slice(4);
+      if (line.startsWith('id: ')) id = lastId = line.slice(4);
       else if (line.startsWith('event: ')) event = line.slice(7);
       else if (line.startsWith('data: ')) data += line.slice(6);
     }
     if (data === '') return;
-    const told = { event, data: JSON.parse(data) as WatchedEvent['data'] };
+    const told = { event, id, data: JSON.parse(data) as WatchedEvent['data'] };
     connection.events.push(told);
     events.push(told);
   }
 
   function connectOnce(): Promise<void> {
     return new Promise((resolve) => {
+      const from = lastId;
       const headers: Record<string, string> = { accept: 'text/event-stream', ...(lastId === '' ? {} : { 'last-event-id': lastId }) };
-      outgoing = request(`${url}/v1/watch?${query}`, { headers, agent: false });
+      outgoing = request(`${typeof url === 'string' ? url : url()}/v1/watch?${query}`, { headers, agent: false });
       outgoing.on('error', () => resolve());
       outgoing.on('response', (response) => {
         const status = response.statusCode ?? 0;
-        const connection = { node: String(response.headers['bitacora-node']), from: lastId, events: [] };
+        const connection = { node: String(response.headers['bitacora-node']), from, events: [] };
         if (status === 200) connections.push(connection);
         else refused.push(status);
         let rest = '';

@@ -55,6 +55,7 @@ class SlowStore {
       writers: (partition) => inner.writers(partition),
       answers: (partition) => inner.answers(partition),
       fates: (partition) => inner.fates(partition),
+      digest: (partition) => inner.digest(partition),
       unsettled: () => inner.unsettled(),
       doubtful: () => inner.doubtful(),
       verify: () => inner.verify(),
@@ -91,6 +92,7 @@ async function begin() {
     watched: () => true,
     applied: (told) => applied.push(told),
     skipped: () => undefined,
+    digested: () => undefined,
     failed: (error) => failed.push(error),
   });
   let next = 0;

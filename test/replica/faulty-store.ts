@@ -9,6 +9,7 @@ import type {
   Partition,
   Scan,
   ScanRange,
+  StateDigest,
   Store,
   StoreBatch,
   StoreIdentity,
@@ -91,6 +92,10 @@ export class FaultyStore implements Store {
 
   answers(partition: Partition): Promise<ReadonlyMap<string, Answer>> {
     return this.#store.answers(partition);
+  }
+
+  digest(partition: Partition): Promise<StateDigest> {
+    return this.#store.digest(partition);
   }
 
   fates(partition: Partition): Promise<ReadonlyMap<Offset, Fate>> {

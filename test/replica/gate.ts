@@ -5,6 +5,8 @@ export interface Gate {
   /** To be laid over the node's logs. */
   readonly behind: (log: Log) => Log;
   shut(): void;
+  /** Resolves when it is open. */
+  opened(): Promise<void>;
   open(): void;
 }
 
@@ -32,5 +34,5 @@ export function gate(): Gate {
       opened = resolve;
     });
   };
-  return { behind, shut, open: () => opened() };
+  return { behind, shut, opened: () => open, open: () => opened() };
 }

@@ -1,7 +1,9 @@
 /** Reads of what is not here: who is asked, when, and whose word counts. */
 import { expect, test } from 'vitest';
+import type { Log, Offset, SubscribeOptions, Subscriber } from '../../src/ports.ts';
 import { put } from '../core/records.ts';
 import { asking, type FakePeer, fakePeers, saying } from './fake-peers.ts';
+import { gate } from './gate.ts';
 import { holds, openWorld, partitionIn, reads, readyNode, remove, startNode, textOfAnswer, untilApplied, write } from './node.ts';
 
 /** A ready node whose peers are these. */
@@ -122,6 +124,57 @@ test('a node that is held behind answers from a peer that is not', async () => {
   behind.logs[0]?.reconnect();
   await untilApplied(world, behind);
   expect(await holds(behind, 'k')).toBe('v');
+});
+
+test('a node that restores asks for what it has, too: it may be long gone', async () => {
+  const world = openWorld({ partitions: 1 });
+  const ahead = await readyNode(world);
+  const first = await write(world, ahead, 'k', '1');
+  for (const value of ['2', '3']) await write(world, ahead, 'k', value);
+  await write(world, ahead, 'gone', 'v');
+  await remove(world, ahead, 'gone');
+  // It has applied the first of its values, and then nothing comes for a while.
+  const between = gate();
+  let brought = 0;
+  const firstOnly = (log: Log): Log =>
+    new Proxy(log, {
+      get(target, name) {
+        if (name !== 'subscribe') {
+          const value: unknown = Reflect.get(target, name, target);
+          return typeof value === 'function' ? value.bind(target) : value;
+        }
+        return (options: SubscribeOptions, subscriber: Subscriber) =>
+          target.subscribe(options, {
+            batch: async (batch) => {
+              const all = batch.records;
+              const cut = all.findIndex(({ key }) => key !== null && Buffer.from(key).toString() === 'k') + 1;
+              if (brought++ > 0 || cut === 0) return subscriber.batch(batch);
+              const next = ((all[cut - 1]?.offset ?? 0) + 1) as Offset;
+              await subscriber.batch({ ...batch, next, records: all.slice(0, cut) });
+              between.shut();
+              await between.opened();
+              return subscriber.batch({ ...batch, first: next, records: all.slice(cut) });
+            },
+            ended: (error) => subscriber.ended(error),
+          });
+      },
+    });
+  const fresh = await startNode(world, { name: 'n2:8082', changed: firstOnly, peers: fakePeers(world.clock, asking(ahead.replica)) });
+  await world.clock.until('it has the first value', () => (fresh.replica.status.applied[0] ?? 0) > first.position.offset);
+  expect(await holds(fresh, 'k')).toBe('1');
+  expect(fresh.replica.status.ready).toBe(false);
+  expect(fresh.replica.peek('k')).toBeUndefined();
+  expect(await reads(world, fresh, 'k')).toBe('3');
+  expect(await reads(world, fresh, 'gone')).toBeUndefined();
+  // Nobody there: what it has, as old as it is.
+  fresh.peers.members.length = 0;
+  expect(await reads(world, fresh, 'k')).toBe('1');
+  between.open();
+  await untilApplied(world, fresh);
+  await world.clock.until('it is ready', () => fresh.replica.status.ready);
+  const asked = fresh.peers.questions.length;
+  expect(await reads(world, fresh, 'k')).toBe('3');
+  expect(fresh.peers.questions).toHaveLength(asked);
 });
 
 test('peers are asked as configured: never; only while behind', async () => {

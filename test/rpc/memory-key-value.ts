@@ -9,6 +9,7 @@ import { partitionOf } from '../../src/core/partitioner.ts';
 import { reflects } from '../../src/core/position.ts';
 import type {
   AtomicWrite,
+  Digested,
   Expectation,
   FoundValue,
   KeyValue,
@@ -19,6 +20,7 @@ import type {
   Position,
   ReadAnswer,
   ReadOptions,
+  SkippedRecord,
   WriteOptions,
   Written,
 } from '../../src/ports.ts';
@@ -50,6 +52,12 @@ export interface MemoryKeyValue extends KeyValue {
   readonly reads: ReadOptions[];
   /** Reasons with which waits were ended. */
   readonly aborted: unknown[];
+  skipped: readonly SkippedRecord[];
+  /** The only verification there is, and what this node came to in it. */
+  run: string;
+  digested: Digested[];
+  /** How often a resync was asked for. */
+  resyncs: number;
   readonly watches: MemoryWatches;
   readonly log: MemoryHistory;
 }
@@ -156,6 +164,9 @@ export function createMemoryKeyValue(partitions = 1): MemoryKeyValue {
     writes: [],
     reads: [],
     aborted: [],
+    run: '00000000-0000-4000-8000-000000000000',
+    digested: [],
+    resyncs: 0,
     watches: new MemoryWatches({
       genesis: () => self.genesis,
       applied,
@@ -198,6 +209,12 @@ export function createMemoryKeyValue(partitions = 1): MemoryKeyValue {
       const writing = { condition, ...(options.signal === undefined ? {} : { signal: options.signal }) };
       if (found === undefined) return { ...(await write(key, undefined, writing)), found };
       return { ...(await write(key, found.value, { ...writing, contentType: found.contentType, expires })), found };
+    },
+    verify: async () => ({ run: self.run, positions: [...self.digested.map(({ position }) => position)] }),
+    digests: (run) => (run === self.run ? self.digested : []),
+    resync() {
+      if (self.failure) throw self.failure;
+      self.resyncs++;
     },
     put: (key, value, options) => write(key, value, options),
     delete: (key, options) => write(key, undefined, options),

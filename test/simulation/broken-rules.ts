@@ -1,7 +1,10 @@
-/** The rules, each broken on purpose at the wall between a node and its log or disk: what the simulation must notice. */
+/** The rules, each broken on purpose, at the wall between a node and its log or disk where it can be: what the simulation must notice. */
 import { asciiBytes } from '../../src/core/bytes.ts';
-import type { LogRecord, NewRecord } from '../../src/ports.ts';
-import type { WorldOptions } from './world.ts';
+import type { LogRecord, NewRecord, Offset } from '../../src/ports.ts';
+import { ApplyLoop } from '../../src/replica/apply-loop.ts';
+import { WatchQueue } from '../../src/replica/watch-queue.ts';
+import { Watching } from '../../src/replica/watching.ts';
+import type { WorldOptions } from './world-options.ts';
 
 const dayMs = 24 * 3_600_000;
 
@@ -28,6 +31,17 @@ const statementsWith = (headers: Record<string, string>) => ({
       : record,
 });
 
+/** Puts another method in the place of one, for as long as a world lasts. */
+const instead =
+  <T extends object, Name extends keyof T>(of: T, name: Name, make: (original: T[Name]) => T[Name]) =>
+  (): (() => void) => {
+    const original = of[name];
+    of[name] = make(original);
+    return () => {
+      of[name] = original;
+    };
+  };
+
 /** How a rule is broken, and a seed whose world notices. */
 interface BrokenRule {
   readonly seed: number;
@@ -40,17 +54,17 @@ export const brokenRules: Readonly<Record<string, BrokenRule>> = {
     seed: 2,
     changes: { broken: statementsWith({ asof: '999999999' }) },
   },
-  'no doubt after a jump in offsets': { seed: 9, changes: { broken: { batch: (batch) => ({ ...batch, jumped: false }) } } },
+  'no doubt after a jump in offsets': { seed: 24, changes: { broken: { batch: (batch) => ({ ...batch, jumped: false }) } } },
   // It takes a key that is deleted and left alone until it is swept, while a statement of its value is still on its way.
   'late statements are adopted': {
-    seed: 10,
+    seed: 5,
     changes: {
       ...{ keys: 12, clients: 4, compactionLagMs: 8_000, durationMs: 600_000, duplicates: 0 },
       broken: statementsWith({ at: '9999999999999' }),
     },
   },
   'expiry by the node’s clock in conditions': {
-    seed: 120,
+    seed: 1,
     changes: {
       broken: {
         batch: (batch, now) => ({
@@ -61,7 +75,7 @@ export const brokenRules: Readonly<Record<string, BrokenRule>> = {
     },
   },
   'members of a batch decided each on its own': {
-    seed: 9,
+    seed: 56,
     changes: { broken: { batch: (batch) => ({ ...batch, records: batch.records.map(alone) }) } },
   },
   'a barrier shared with reads that came later': { seed: 1, changes: { broken: { barrier: true } } },
@@ -77,4 +91,61 @@ export const brokenRules: Readonly<Record<string, BrokenRule>> = {
     },
   },
   'the checkpoint apart from the data': { seed: 5, changes: { broken: { checkpointFirst: true } } },
+  'fates that are not stored': { seed: 1, changes: { broken: { stored: (batch) => ({ ...batch, fates: new Map() }) } } },
+  'fates of a node in doubt taken for certain': {
+    seed: 6,
+    changes: {
+      broken: {
+        heart: instead(
+          ApplyLoop.prototype,
+          'fate',
+          (fate) =>
+            function (this: ApplyLoop, partition, offset) {
+              return fate.call(this, partition, offset) === 'ignored' ? 'ignored' : undefined;
+            },
+        ),
+      },
+    },
+  },
+  'fates that are not asked for where the log is read': {
+    seed: 2,
+    changes: { broken: { heart: instead(ApplyLoop.prototype, 'fate', () => () => undefined) } },
+  },
+  // It takes a store made anew from a log of which compaction has left a write that was refused, before what it has removed.
+  'fates that are believed from before a jump': {
+    seed: 104,
+    changes: {
+      ...{ keys: 2, compactionLagMs: 8_000, clients: 5, watchers: 0, partitions: 1, durationMs: 480_000 },
+      broken: { heart: instead(ApplyLoop.prototype, 'fatesFrom', () => () => 0 as Offset) },
+    },
+  },
+  'a stretch of the log that is taken for whole': {
+    seed: 1,
+    changes: { broken: { stretch: (batch) => ({ ...batch, jumped: false }) } },
+  },
+  'a queue of a watcher that drops what it has no room for': {
+    seed: 4,
+    changes: { broken: { heart: instead(WatchQueue.prototype, 'lose', () => WatchQueue.prototype.begin) } },
+  },
+  'watchers led past what is in doubt': {
+    seed: 18,
+    changes: {
+      broken: {
+        heart: instead(
+          Watching.prototype,
+          'applied',
+          (applied) =>
+            function (this: Watching, partition, first, next, changes) {
+              applied.call(
+                this,
+                partition,
+                first,
+                next,
+                changes?.filter(({ learned }) => !learned),
+              );
+            },
+        ),
+      },
+    },
+  },
 };

@@ -5,6 +5,7 @@ import type { Consistency, Expectation, Millis, Offset, Partition, Position, Rea
 import type { Replica } from '../../src/replica/replica.ts';
 import type { WriteCheck } from './checks.ts';
 import { writeBatch } from './client-batches.ts';
+import { readPast } from './client-histories.ts';
 import { list } from './client-lists.ts';
 import type { SimulatedNode } from './node.ts';
 import type { World } from './world.ts';
@@ -62,11 +63,12 @@ export class Client {
       if (node.replica === undefined) continue;
       const key = chance.pick(doubted === undefined ? keys : keys.filter((each) => doubted.disk.doubtful.has(each))) ?? chance.pick(keys);
       if (node.disk.doubtful.has(key)) this.world.count('keys in doubt asked for');
-      const what = chance.between(1, 10);
+      const what = chance.between(1, 12);
       if (what <= 4) await this.#read(node, node.replica, key);
       else if (what <= 8) await this.#write(node, node.replica, key);
       else if (what === 9) await writeBatch(this, node, node.replica);
-      else await list(this, node, node.replica);
+      else if (what === 10) await list(this, node, node.replica);
+      else await readPast(this, node, node.replica, key);
     }
   }
 

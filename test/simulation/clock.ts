@@ -5,7 +5,10 @@ interface Timer {
   readonly at: number;
   readonly number: number;
   readonly action: () => void;
+  cancelled: boolean;
 }
+
+const isBefore = (one: Timer, other: Timer): boolean => one.at < other.at || (one.at === other.at && one.number < other.number);
 
 /** Nothing in the simulation waits for anything but promises and timers of this clock, so one turn of the event loop runs them all. */
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -13,7 +16,8 @@ const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolv
 export class WorldClock implements Clock {
   #now = 0;
   #numbers = 0;
-  readonly #timers = new Set<Timer>();
+  /** A heap: none is before the one at half its index. A world has thousands, most of which are cancelled or never come. */
+  readonly #timers: Timer[] = [];
 
   now(): Millis {
     return (1_800_000_000_000 + this.#now) as Millis;
@@ -24,9 +28,11 @@ export class WorldClock implements Clock {
   }
 
   after(delayMs: number, action: () => void): () => void {
-    const timer = { at: this.#now + Math.max(0, delayMs), number: this.#numbers++, action };
-    this.#timers.add(timer);
-    return () => this.#timers.delete(timer);
+    const timer = { at: this.#now + Math.max(0, delayMs), number: this.#numbers++, action, cancelled: false };
+    this.#add(timer);
+    return () => {
+      timer.cancelled = true;
+    };
   }
 
   /** Resolves after so long. */
@@ -38,7 +44,7 @@ export class WorldClock implements Clock {
     const until = this.#now + ms;
     await settle();
     for (let next = this.#next(until); next !== undefined; next = this.#next(until)) {
-      this.#timers.delete(next);
+      if (next.cancelled) continue;
       this.#now = Math.max(this.#now, next.at);
       next.action();
       await settle();
@@ -46,14 +52,33 @@ export class WorldClock implements Clock {
     this.#now = until;
   }
 
+  /** Takes out the first timer, unless it is later than that. */
   #next(until: number): Timer | undefined {
-    let first: Timer | undefined;
-    for (const timer of this.#timers) {
-      if (timer.at > until || (first !== undefined && (timer.at > first.at || (timer.at === first.at && timer.number > first.number))))
-        continue;
-      first = timer;
+    const timers = this.#timers;
+    const [first] = timers;
+    if (first === undefined || first.at > until) return undefined;
+    const last = timers.pop() as Timer;
+    if (last === first) return first;
+    let at = 0;
+    for (;;) {
+      const [left, right] = [timers[2 * at + 1], timers[2 * at + 2]];
+      const isRight = right !== undefined && isBefore(right, left as Timer);
+      const child = isRight ? right : left;
+      if (child === undefined || isBefore(last, child)) break;
+      timers[at] = child;
+      at = 2 * at + (isRight ? 2 : 1);
     }
+    timers[at] = last;
     return first;
+  }
+
+  #add(timer: Timer): void {
+    let at = this.#timers.length;
+    for (let above = (at - 1) >> 1; at > 0 && isBefore(timer, this.#timers[above] as Timer); above = (at - 1) >> 1) {
+      this.#timers[at] = this.#timers[above] as Timer;
+      at = above;
+    }
+    this.#timers[at] = timer;
   }
 }
 

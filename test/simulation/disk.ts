@@ -10,28 +10,24 @@ export interface DiskOptions {
   readonly chance: SeededChance;
   /** A rule broken on purpose: the checkpoint is written apart from the data. */
   readonly checkpointFirst: boolean;
-  /** Told of every write: how many of its keys are in doubt. */
-  readonly inDoubt: (keys: number) => void;
+  /** A rule broken on purpose: something else is written. */
+  readonly stored?: ((batch: StoreBatch) => StoreBatch) | undefined;
+  /** Told of every write, before it is visible. */
+  readonly writes: (batch: StoreBatch) => void;
 }
 
 export class SlowDiskStore implements Store {
   readonly #store: Store;
-  readonly #clock: WorldClock;
-  readonly #chance: SeededChance;
-  readonly #checkpointFirst: boolean;
   /** Keys handed over and not written yet. */
   readonly #staged = new Map<string, number>();
   #tail: Promise<unknown> = Promise.resolve();
   #dead = false;
   #failure: BitacoraError | undefined;
-  readonly #inDoubt: (keys: number) => void;
+  readonly #options: DiskOptions;
 
-  private constructor(store: Store, { clock, chance, checkpointFirst, inDoubt }: DiskOptions) {
+  private constructor(store: Store, options: DiskOptions) {
     this.#store = store;
-    this.#clock = clock;
-    this.#chance = chance;
-    this.#checkpointFirst = checkpointFirst;
-    this.#inDoubt = inDoubt;
+    this.#options = options;
   }
 
   static async open(disk: MemoryDisk, options: DiskOptions): Promise<SlowDiskStore> {
@@ -74,7 +70,8 @@ export class SlowDiskStore implements Store {
   async load(keys: readonly string[]): Promise<readonly (Entry | undefined)[]> {
     if (this.#failure?.code === 'store-damaged') throw this.#failure;
     const entries = await this.#store.load(keys);
-    if (this.#chance.once(2)) await this.#clock.pause(this.#chance.between(0, 3));
+    const { chance, clock } = this.#options;
+    if (chance.once(2)) await clock.pause(chance.between(0, 3));
     return entries;
   }
 
@@ -82,19 +79,24 @@ export class SlowDiskStore implements Store {
     return this.#store.scan(range);
   }
 
-  write(batch: StoreBatch): Promise<void> {
+  write(given: StoreBatch): Promise<void> {
+    const { chance, clock, checkpointFirst, stored, writes } = this.#options;
+    const batch = stored?.(given) ?? given;
     for (const key of batch.entries.keys()) this.#staged.set(key, (this.#staged.get(key) ?? 0) + 1);
     const written = this.#tail.then(async () => {
-      await this.#clock.pause(this.#chance.between(0, 10));
+      await clock.pause(chance.between(0, 10));
       if (this.#dead) return new Promise<void>(() => undefined);
       if (this.#failure !== undefined) throw this.#failure;
-      if (this.#checkpointFirst) {
+      if (checkpointFirst) {
         await this.#store.write({ ...batch, entries: new Map(), writers: new Map() });
-        await this.#clock.pause(this.#chance.between(0, 50));
+        await clock.pause(chance.between(0, 50));
         if (this.#dead) return new Promise<void>(() => undefined);
       }
+      writes(given);
       await this.#store.write(batch);
-      this.#inDoubt(batch.doubtful?.size ?? 0);
+      // Others can read it before the writer hears that it is written.
+      if (chance.once(4)) await clock.pause(chance.between(0, 3));
+      if (this.#dead) return new Promise<void>(() => undefined);
       for (const key of batch.entries.keys()) {
         const left = (this.#staged.get(key) as number) - 1;
         if (left === 0) this.#staged.delete(key);
@@ -115,6 +117,10 @@ export class SlowDiskStore implements Store {
 
   answers(partition: Partition): ReturnType<Store['answers']> {
     return this.#store.answers(partition);
+  }
+
+  digest(partition: Partition): ReturnType<Store['digest']> {
+    return this.#store.digest(partition);
   }
 
   fates(partition: Partition): ReturnType<Store['fates']> {

@@ -10,6 +10,7 @@ import type {
   Partition,
   PartitionBounds,
   Position,
+  StoreBatch,
   SubscribeOptions,
   Subscriber,
   Subscription,
@@ -36,15 +37,24 @@ export interface NetworkOptions {
   readonly count: (what: string) => void;
   /** Authorships (`by`) of records whose connection was given up while they were on their way. */
   readonly givenUp: Set<string>;
+  /** Called between two pieces of a stretch that is read: the log may compact what is still to be read. */
+  readonly between: () => void;
+  /** Told of every batch that a subscription brings behind a jump in offsets, before the node has it. */
+  readonly jumped: (batch: LogBatch) => void;
 }
 
 /** What is done to what passes between a node and its log, to break a rule. */
 export interface Broken {
   readonly append?: (record: NewRecord) => NewRecord | undefined;
   readonly batch?: (batch: LogBatch, now: number) => LogBatch;
+  /** As `batch`, of what is read beside the subscription. */
+  readonly stretch?: (batch: LogBatch) => LogBatch;
   readonly barrier?: boolean;
   readonly identity?: (identity: LogIdentity) => LogIdentity;
   readonly checkpointFirst?: boolean;
+  readonly stored?: (batch: StoreBatch) => StoreBatch;
+  /** Changes the heart itself for one run; returns what undoes it. */
+  readonly heart?: () => () => void;
 }
 
 export class NetworkLog implements Log {
@@ -63,7 +73,8 @@ export class NetworkLog implements Log {
 
   constructor(options: NetworkOptions) {
     this.#options = options;
-    this.#log = openMemoryLog(options.topic, { limits: { maxBatchRecords: options.chance.pick([1, 3, 20, 1_000]) } });
+    const { chance, topic } = options;
+    this.#log = openMemoryLog(topic, { limits: { maxBatchRecords: chance.pick([1, 3, 20, 1_000]), maxStretches: chance.pick([2, 32]) } });
     this.identity = options.broken.identity?.(this.#log.identity) ?? this.#log.identity;
     this.#tails = Array.from({ length: this.identity.partitions }, () => Promise.resolve());
   }
@@ -185,7 +196,7 @@ export class NetworkLog implements Log {
         await clock.pause(chance.between(0, this.#slowMs));
         await awake();
         if (this.#dead || this.#subscriber !== subscriber) return new Promise(() => undefined);
-        if (batch.jumped) this.#options.count('jumps');
+        if (batch.jumped) this.#options.jumped(batch);
         return subscriber.batch(broken.batch?.(batch, clock.now()) ?? batch);
       },
       ended: (error) => {
@@ -194,8 +205,20 @@ export class NetworkLog implements Log {
     });
   }
 
-  read(range: LogRange, signal?: AbortSignal): AsyncIterable<LogBatch> {
-    return this.#log.read(range, signal);
+  /** Each piece comes late, from a log that may compact and may be lost between two of them. */
+  async *read(range: LogRange, signal?: AbortSignal): AsyncGenerator<LogBatch> {
+    const { clock, chance, broken, awake, between, count } = this.#options;
+    await clock.pause(chance.between(1, 6));
+    count('stretches read');
+    for await (const batch of this.#log.read(range, signal)) {
+      if (batch.jumped) count('jumps in stretches');
+      between();
+      await clock.pause(chance.between(0, this.#slowMs));
+      await awake();
+      if (this.#dead) await new Promise(() => undefined);
+      if (signal?.aborted || this.#closed) throw new BitacoraError('closed', 'the reading was ended, or the log was closed');
+      yield broken.stretch?.(batch) ?? batch;
+    }
   }
 
   async bounds(signal?: AbortSignal): Promise<readonly PartitionBounds[]> {

@@ -7,6 +7,7 @@ import { silentLogger } from '../contract/silent-logger.ts';
 import { NodeClock } from './clock.ts';
 import { SlowDiskStore } from './disk.ts';
 import { NetworkLog } from './network.ts';
+import { StoreWatch } from './store-watch.ts';
 import type { World } from './world.ts';
 
 const nothing = (): void => undefined;
@@ -16,6 +17,7 @@ export class SimulatedNode {
   readonly name: string;
   readonly #world: World;
   #disk = new MemoryDisk();
+  #storeWatch = new StoreWatch(this.#disk);
   #clock: NodeClock | undefined;
   #log: NetworkLog | undefined;
   #store: SlowDiskStore | undefined;
@@ -27,6 +29,13 @@ export class SimulatedNode {
   #damaged = false;
   /** Whatever ended it, or was a mistake of ours. */
   readonly troubles: string[] = [];
+  /** How often changes were missed: behind a jump in offsets, or with a store made anew. */
+  misses = 0;
+  /** Resolves when the process of now is gone. */
+  left: Promise<void> = Promise.resolve();
+  #leave: () => void = () => undefined;
+  #stopping: Promise<void> | undefined;
+  #isStarting = false;
 
   constructor(world: World, name: string) {
     this.#world = world;
@@ -42,6 +51,10 @@ export class SimulatedNode {
     return this.#disk;
   }
 
+  get storeWatch(): StoreWatch {
+    return this.#storeWatch;
+  }
+
   get log(): NetworkLog | undefined {
     return this.#log;
   }
@@ -53,6 +66,15 @@ export class SimulatedNode {
   }
 
   async start(): Promise<void> {
+    if (this.#isStarting) return;
+    this.#isStarting = true;
+    await this.#stopping;
+    await this.#open().finally(() => {
+      this.#isStarting = false;
+    });
+  }
+
+  async #open(): Promise<void> {
     const world = this.#world;
     const { clock, chance, network } = world;
     const nodeClock = new NodeClock(clock, world.options.skewMs === 0 ? 0 : chance.between(-world.options.skewMs, world.options.skewMs));
@@ -61,14 +83,26 @@ export class SimulatedNode {
       node: this.name,
       openLog: async () => {
         if (clock.monotonic() < this.#cutUntil) throw new BitacoraError('log-unavailable', 'there is no way to the log');
-        const log = new NetworkLog({ ...network, awake: () => nodeClock.awake(), held: () => world.heldFor(this) });
+        const log = new NetworkLog({
+          ...network,
+          awake: () => nodeClock.awake(),
+          held: () => world.troublemaker.heldFor(this),
+          jumped: (batch) => {
+            world.count('jumps');
+            this.misses++;
+            this.#storeWatch.jumped(batch);
+          },
+        });
         this.#log = log;
         return log;
       },
       openStore: async () => {
         const store = await SlowDiskStore.open(this.#disk, {
-          ...{ clock, chance, checkpointFirst: network.broken.checkpointFirst ?? false },
-          inDoubt: (keys) => world.count('doubtful keys', keys),
+          ...{ clock, chance, checkpointFirst: network.broken.checkpointFirst ?? false, stored: network.broken.stored },
+          writes: (batch) => {
+            world.count('doubtful keys', batch.doubtful?.size ?? 0);
+            this.#storeWatch.writes(batch);
+          },
         });
         this.#store = store;
         return store;
@@ -77,7 +111,8 @@ export class SimulatedNode {
         if (!this.#damaged) this.troubles.push(`${this.name} set its store aside: ${reason}`);
         this.#damaged = false;
         world.count('rebuilds');
-        this.#disk = new MemoryDisk();
+        this.misses++;
+        this.#newDisk();
       },
       peers: this.#peers(),
       peerReads: 'always',
@@ -98,6 +133,20 @@ export class SimulatedNode {
       onFatal: (error) => this.troubles.push(`${this.name} ended: ${error.message}`),
     });
     this.#replica = replica;
+    this.left = new Promise((resolve) => {
+      this.#leave = resolve;
+    });
+  }
+
+  /** The process ends as it should: whoever asks it for something hears that it goes, and it can be started again when it is gone. */
+  stop(): void {
+    const replica = this.#replica;
+    if (replica === undefined) return;
+    this.#replica = undefined;
+    this.#stopping = replica.close().then(() => {
+      this.#stopping = undefined;
+      this.#gone();
+    });
   }
 
   /** The process dies here and now. */
@@ -106,6 +155,11 @@ export class SimulatedNode {
     this.#log?.crash();
     this.#store?.crash();
     this.#replica = undefined;
+    this.#gone();
+  }
+
+  #gone(): void {
+    this.#leave();
     this.#log = undefined;
     this.#store = undefined;
     this.#damaged = false;
@@ -137,7 +191,12 @@ export class SimulatedNode {
 
   /** Its disk is lost. */
   wipe(): void {
+    this.#newDisk();
+  }
+
+  #newDisk(): void {
     this.#disk = new MemoryDisk();
+    this.#storeWatch = new StoreWatch(this.#disk);
   }
 
   #peers(): Peers {

@@ -25,8 +25,17 @@ const ignored: Verdict = { outcome: 'ignored', version: -1 };
 export const nothingEver: Truth = { version: -1, value: '', deleted: true, expires: 0 };
 
 interface Change {
-  /** The state from this offset on. */
+  /** The state from this offset on: of a member of an atomic batch its last one's. */
   readonly from: number;
+  /** The offset of the record that did it. */
+  readonly place: number;
+  readonly truth: Truth;
+}
+
+/** A write that had its effect. */
+export interface Accepted {
+  readonly key: string;
+  readonly record: LogRecord;
   readonly truth: Truth;
 }
 
@@ -34,6 +43,8 @@ interface Change {
 export class Oracle {
   readonly records: LogRecord[] = [];
   readonly verdicts: Verdict[] = [];
+  /** By offset. */
+  readonly #accepted = new Map<number, Accepted>();
   /** Records that are taken for repetitions although they come for the first time: their writer has overtaken himself. */
   readonly overtaken: string[] = [];
   readonly #written = new Set<string>();
@@ -71,6 +82,32 @@ export class Oracle {
     return [this.at(key, from), ...later.map(({ truth }) => truth)];
   }
 
+  /** The write at an offset, if there is one that had its effect. */
+  acceptedAt(offset: number): Accepted | undefined {
+    return this.#accepted.get(offset);
+  }
+
+  /** All writes of wanted keys that had their effect, from one offset up to another, it not included. */
+  accepted(wants: (key: string) => boolean, from: number, to: number): Accepted[] {
+    const found: Accepted[] = [];
+    for (let offset = Math.max(0, from); offset < to; offset++) {
+      const accepted = this.#accepted.get(offset);
+      if (accepted !== undefined && wants(accepted.key)) found.push(accepted);
+    }
+    return found;
+  }
+
+  /** What stood under a key at a place, the records up to it included: of a batch those members that are. */
+  atPlace(key: string, offset: number): Truth {
+    return this.#changes.get(key)?.findLast(({ place }) => place <= offset)?.truth ?? nothingEver;
+  }
+
+  /** What stood under a key at a time, as who has read everything before `next` knows it. */
+  atTime(key: string, time: number, next: number): Truth {
+    const came = (offset: number): number => (this.records[offset] as LogRecord).time;
+    return this.#changes.get(key)?.findLast(({ from, place }) => from < next && came(place) <= time)?.truth ?? nothingEver;
+  }
+
   #judge(record: LogRecord): Verdict {
     const key = keyOf(record);
     const op = headerOf(record, 'op') ?? '';
@@ -83,12 +120,15 @@ export class Oracle {
       return { outcome: answered.verdict.outcome === 'written' ? 'repeated' : 'refused', version: answered.verdict.version };
     }
     if (op === 't') {
-      if (!isLive(this.at(key, record.offset), record.time)) this.#change(key, record.offset, nothingEver);
+      const asof = headerOf(record, 'asof');
+      const held = this.at(key, record.offset);
+      const known = asof === undefined || held.version <= Number(asof);
+      if (known && !isLive(held, record.time)) this.#change(key, record.offset, record.offset, nothingEver);
       return ignored;
     }
     const holds = this.#holds(record);
     const verdict = this.#verdict(record, holds);
-    if (holds) this.#change(key, record.offset, writtenBy(record));
+    if (holds) this.#write(key, record, record.offset);
     if (ik !== undefined) this.#answers.set(`${ik}\0${key}`, { verdict, time: record.time });
     return verdict;
   }
@@ -103,7 +143,7 @@ export class Oracle {
     // Before any of them has changed anything.
     const verdicts = members.map((each) => this.#verdict(each.record, holds));
     for (const [i, each] of members.entries()) {
-      if (holds) this.#change(keyOf(each.record), record.offset, writtenBy(each.record));
+      if (holds) this.#write(keyOf(each.record), each.record, record.offset);
       this.verdicts[each.record.offset] = verdicts[i] as Verdict;
     }
     return verdicts.at(-1) as Verdict;
@@ -126,10 +166,16 @@ export class Oracle {
     return { outcome: 'refused', version: isLive(held, record.time) ? held.version : -1 };
   }
 
-  #change(key: string, from: Offset, truth: Truth): void {
+  #write(key: string, record: LogRecord, from: Offset): void {
+    const truth = writtenBy(record);
+    this.#accepted.set(record.offset, { key, record, truth });
+    this.#change(key, from, record.offset, truth);
+  }
+
+  #change(key: string, from: Offset, place: Offset, truth: Truth): void {
     const changes = this.#changes.get(key) ?? [];
     this.#changes.set(key, changes);
-    changes.push({ from, truth });
+    changes.push({ from, place, truth });
   }
 
   #isDuplicate(by: string | undefined, time: number): boolean {
@@ -152,11 +198,11 @@ export function headerOf(record: LogRecord, name: string): string | undefined {
   return value === undefined ? undefined : textOf(value);
 }
 
-function keyOf(record: LogRecord): string {
+export function keyOf(record: LogRecord): string {
   return textOf(record.key as Uint8Array) as string;
 }
 
-function isLive({ deleted, expires }: Truth, at: number): boolean {
+export function isLive({ deleted, expires }: Truth, at: number): boolean {
   return !deleted && (expires === 0 || expires > at);
 }
 

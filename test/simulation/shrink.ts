@@ -1,5 +1,6 @@
 /** The smallest world of a seed that still goes wrong, found by taking away one thing after another. */
-import { simulate, type WorldOptions, worldOf } from './world.ts';
+import { simulate } from './world.ts';
+import { type WorldOptions, worldOf } from './world-options.ts';
 
 type Changes = Partial<WorldOptions>;
 
@@ -17,6 +18,7 @@ const lesser: readonly ((world: WorldOptions) => Changes)[] = [
   () => ({ partitions: 1 }),
   ({ nodes }) => ({ nodes: Math.max(2, nodes - 1) }),
   ({ clients }) => ({ clients: Math.max(1, clients - 1) }),
+  ({ watchers }) => ({ watchers: Math.max(0, watchers - 1) }),
   ({ tagged }) => ({ tagged: Math.max(1, tagged - 1) }),
   ({ keys }) => ({ keys: Math.max(1, Math.floor(keys / 2)) }),
   ({ durationMs }) => ({ durationMs: Math.max(5_000, Math.floor(durationMs / 2)) }),

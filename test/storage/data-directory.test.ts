@@ -104,6 +104,13 @@ describe('the data directory', () => {
     await directory.close();
   });
 
+  // LevelDB then misses a file below `lock/`, and names it.
+  test('can be taken when the name of the manifest was damaged', async () => {
+    await (await openDataDirectory(path)).close();
+    await writeFile(join(path, 'lock', 'CURRENT'), 'MANIFEST-999999\n');
+    await (await openDataDirectory(path)).close();
+  });
+
   test('is refused with a reason when it cannot be made or written', async () => {
     await writeFile(join(home, 'file'), '');
     for (const of of [join(home, 'file'), join(home, 'file', 'data')]) {

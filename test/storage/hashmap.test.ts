@@ -60,6 +60,7 @@ function bound(inner: Store): Omit<Store, 'identity' | 'checkpoints' | 'sizeByte
     identify: (identity) => inner.identify(identity),
     writers: (partition) => inner.writers(partition),
     fates: (partition) => inner.fates(partition),
+    digest: (partition) => inner.digest(partition),
     answers: (partition) => inner.answers(partition),
     unsettled: () => inner.unsettled(),
     doubtful: () => inner.doubtful(),

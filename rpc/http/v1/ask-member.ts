@@ -1,13 +1,13 @@
-/** Asks another node for its `/v1/node`: one question, bounded in bytes, ended by its signal. */
+/** Asks another node what it says of itself: one question, bounded in bytes, ended by its signal. */
 import { type IncomingMessage, request } from 'node:http';
 
 /** A node's word on itself takes some hundred bytes. */
 const maxBytes = 64 * 1024;
 
 /** What it said, as parsed JSON, unchecked. Rejects with whatever went wrong. */
-export function askMember(address: string, signal: AbortSignal): Promise<unknown> {
+export function askMember(address: string, signal: AbortSignal, path = '/v1/node'): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    const outgoing = request(`http://${address}/v1/node`, { signal, agent: false, headers: { accept: 'application/json' } });
+    const outgoing = request(`http://${address}${path}`, { signal, agent: false, headers: { accept: 'application/json' } });
     outgoing.on('error', reject);
     outgoing.on('response', (incoming) => collect(incoming).then(resolve, reject));
     outgoing.end();

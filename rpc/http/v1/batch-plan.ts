@@ -17,8 +17,8 @@ export type Plan =
 
 /** What each kind does not take: passed over, it would not do what its author believes. */
 const foreign: Readonly<Record<Asked['op'], readonly (keyof Asked)[]>> = {
-  get: ['value', 'value_b64', 'content_type', 'ttl', 'if_version', 'if_absent', 'if_present', 'idempotency_key'],
-  delete: ['value', 'value_b64', 'content_type', 'ttl'],
+  get: ['value', 'value_b64', 'content_type', 'ttl', 'expires', 'if_version', 'if_absent', 'if_present', 'idempotency_key'],
+  delete: ['value', 'value_b64', 'content_type', 'ttl', 'expires'],
   put: [],
 };
 
@@ -29,7 +29,7 @@ export function planOf(asked: Asked, now: number): Plan {
   if (strange !== undefined) throw new BitacoraError('bad-request', `a ${op} takes no ${strange}`);
   if (op === 'get') return { op, key };
   const value = op === 'put' ? putValueOf(asked) : undefined;
-  const expires = asked.ttl === undefined ? undefined : deadlineOf({ ttl: asked.ttl }, now);
+  const expires = deadlineOf(lifetimeIn(asked), now);
   const options = {
     condition: expectationOf(asked),
     idempotencyKey: asked.idempotency_key,
@@ -37,6 +37,10 @@ export function planOf(asked: Asked, now: number): Plan {
     ...(expires === undefined ? {} : { expires }),
   };
   return { op: 'write', key, value, options };
+}
+
+function lifetimeIn({ ttl, expires }: Asked) {
+  return { ...(ttl === undefined ? {} : { ttl }), ...(expires === undefined ? {} : { expires: String(expires) }) };
 }
 
 function putValueOf({ value, value_b64: base64 }: Asked): Uint8Array {

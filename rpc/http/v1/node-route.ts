@@ -1,5 +1,5 @@
 /** `GET /v1/node`: this node's own word. */
-import { formatToken, logOf, newestSeen } from '../../../src/core/position.ts';
+import { formatPosition, formatToken, logOf, newestSeen } from '../../../src/core/position.ts';
 import type { NodeStatus, Partition, Position } from '../../../src/ports.ts';
 import type { Route } from '../exchange.ts';
 import { answering, jsonAnswer } from './answering.ts';
@@ -24,8 +24,10 @@ const supports = [
   'history',
   'read-at',
   'revert',
+  'export',
 ];
 const maxListItems = 1_000;
+const mostSkipped = 20;
 
 export function nodeRoute(rooms: V1Rooms): Route {
   return { path: getNode.path, methods: { GET: answering(rooms, getNode, () => jsonAnswer(nodeReport(rooms))) } };
@@ -47,6 +49,12 @@ export function nodeReport({ keyValue, limits, node, version }: V1Rooms): Static
     genesis: genesis ?? null,
     partitions: applied.length,
     entries,
+    skipped: {
+      count: keyValue.skipped.length,
+      newest: keyValue.skipped
+        .slice(-mostSkipped)
+        .map(({ position, key, reason: why }) => ({ position: formatPosition(position), key, reason: why })),
+    },
     limits: {
       value_bytes: limits.maxValueBytes,
       header_bytes: limits.maxHeaderBytes,

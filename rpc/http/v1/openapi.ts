@@ -1,6 +1,7 @@
 /** The OpenAPI 3.1 document, made from the operations' definitions. */
 import { type ErrorCode, type ErrorKind, errorTable } from '../../../src/core/errors.ts';
 import { alwaysHeaders, answerHeaders, type HeaderName } from './answer-headers.ts';
+import { ExportLine } from './export-shapes.ts';
 import { HistoryBody, HistoryItem } from './history-shapes.ts';
 import { commonErrors, type Operation, type Outcome } from './operation.ts';
 import { operations } from './operations.ts';
@@ -26,6 +27,7 @@ const named: ReadonlyMap<unknown, string> = new Map<unknown, string>([
   [HistoryItem, 'Version'],
   [HistoryBody, 'History'],
   [shapes.CompleteSince, 'CompleteSince'],
+  [ExportLine, 'ExportLine'],
   [WatchLine, 'Event'],
   [WatchBody, 'Events'],
   [shapes.NodeBody, 'Node'],

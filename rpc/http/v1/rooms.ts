@@ -10,10 +10,11 @@ export interface V1Rooms extends Rooms {
   readonly version: string;
   /** The other nodes. */
   readonly members: () => readonly Member[];
-  /** What another node says of itself, as it came; rejects when it does not answer. */
+  /** What another node says of itself under a path (default `/v1/node`), as it came; rejects when it does not answer. */
   readonly askMember: AskMember;
   readonly streams: Streams;
   readonly observeWatch: ObserveWatch;
+  readonly observeVerification: ObserveVerification;
   /** How often a watch without changes shows that it lives, in milliseconds. */
   readonly heartbeatMs: number;
 }
@@ -24,7 +25,10 @@ export type Transport = 'sse' | 'ndjson' | 'poll';
 /** Hears of a watch: it began and ended, an event was told, its client took nothing and was cut. */
 export type ObserveWatch = (what: 'opened' | 'closed' | 'told' | 'cut', transport: Transport) => void;
 
-export type AskMember = (address: string, signal: AbortSignal) => Promise<unknown>;
+export type AskMember = (address: string, signal: AbortSignal, path?: string) => Promise<unknown>;
+
+/** Hears of a verification: whether all nodes agree, and how many hold something else than most. */
+export type ObserveVerification = (agree: boolean, differing: number) => void;
 
 /** Bytes of a batch's body: room for the largest value, escaped, and for many small ones. */
 export function maxBatchBytes(maxValueBytes: number): number {

@@ -10,13 +10,27 @@ const nothing: Token = { positions: [], log: undefined };
 
 export class Session {
   readonly #keyValue: KeyValue;
-  readonly #token: Token;
+  #token: Token;
   #noted: Position[] = [];
+  /** Of which log all of that is; undefined: nobody knows yet. */
+  #log: string | undefined;
 
   /** Errors: `bad-request`, `position-foreign`. */
   constructor(keyValue: KeyValue, text: string | undefined) {
     this.#keyValue = keyValue;
     this.#token = text === undefined ? nothing : tokenOf(text, keyValue);
+    this.#log = this.#token.log ?? nameOf(keyValue);
+  }
+
+  /** A log that is made anew under a request takes no place of the old one for its own: the caller would wait for it for ever. */
+  #ofThisLog(): void {
+    const log = nameOf(this.#keyValue);
+    if (log === undefined || log === this.#log) return;
+    if (this.#log !== undefined) {
+      this.#token = nothing;
+      this.#noted = [];
+    }
+    this.#log = log;
   }
 
   /** What a read must reflect; undefined: nothing. Errors: `position-not-reached`. */
@@ -31,6 +45,7 @@ export class Session {
   /** The answer reflects this. */
   note(position: Position | undefined): void {
     if (position === undefined) return;
+    this.#ofThisLog();
     this.#noted.push(position);
     // Bounded, however many keys a request touches.
     if (this.#noted.length > 1_024) this.#noted = [...mergePositions(this.#noted)];
@@ -43,10 +58,13 @@ export class Session {
 
   /** Empty: nothing was seen. */
   get token(): string {
-    const { genesis } = this.#keyValue;
-    const log = genesis === undefined ? this.#token.log : logOf(genesis);
-    return formatToken({ positions: mergePositions(this.#token.positions, this.#noted), log });
+    this.#ofThisLog();
+    return formatToken({ positions: mergePositions(this.#token.positions, this.#noted), log: this.#log });
   }
+}
+
+function nameOf({ genesis }: KeyValue): string | undefined {
+  return genesis === undefined ? undefined : logOf(genesis);
 }
 
 function tokenOf(text: string, keyValue: KeyValue): Token {

@@ -116,6 +116,11 @@ export const BatchOperation = Type.Object(
     ttl: Type.Optional(
       Type.Union([Type.String(), Type.Integer({ minimum: 1 })], { description: 'As the parameter `ttl` of a put; a number is seconds.' }),
     ),
+    expires: Type.Optional(
+      Type.Union([Type.String(), Type.Integer({ minimum: 1 })], {
+        description: 'As the parameter `expires` of a put; a number is milliseconds since 1970.',
+      }),
+    ),
     if_version: Type.Optional(Version),
     if_absent: Type.Optional(Type.Boolean()),
     if_present: Type.Optional(Type.Boolean()),
@@ -170,6 +175,22 @@ export const NodeBody = Type.Object(
     genesis: orNull(Type.String(), 'Which log it follows.'),
     partitions: Type.Integer({ minimum: 0 }),
     entries: Type.Integer({ minimum: 0, description: 'Entries held, markers of deletes included.' }),
+    skipped: Type.Optional(
+      Type.Object(
+        {
+          count: Type.Integer({ minimum: 0, description: 'Since the process started; the newest 1,000 are counted.' }),
+          newest: Type.Array(
+            Type.Object({
+              position: Version,
+              key: Type.String({ description: 'As far as it is text, cut off after 256 bytes.' }),
+              reason: Type.String(),
+            }),
+            { description: 'At most 20, the newest last.' },
+          ),
+        },
+        { description: 'Records that could not be understood, and are not served.' },
+      ),
+    ),
     limits: Type.Object({
       value_bytes: Type.Integer(),
       header_bytes: Type.Integer(),

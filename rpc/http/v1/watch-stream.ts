@@ -9,6 +9,7 @@ import type { WatchEvent } from '../../../src/ports.ts';
 import { toldOf } from '../failures.ts';
 import { boundTaking } from '../respond.ts';
 import type { Transport, V1Rooms } from './rooms.ts';
+import { taken } from './taking.ts';
 import type { StreamFormat } from './watch-formats.ts';
 import type { Watch } from './watch-route.ts';
 
@@ -71,21 +72,6 @@ export async function tellStream(rooms: V1Rooms, response: ServerResponse, watch
   } finally {
     observeWatch('closed', transport);
   }
-}
-
-/** Resolves when the client has taken what was sent, or is gone. Silence of `limitMs` is a `timeout` of the response. */
-async function taken(response: ServerResponse, limitMs: number): Promise<void> {
-  // Node knows how much of a large write has left: a slow client is not a silent one.
-  response.setTimeout(limitMs);
-  await new Promise<void>((resolve) => {
-    const done = (): void => {
-      response.off('drain', done).off('close', done);
-      resolve();
-    };
-    response.on('drain', done).on('close', done);
-    if (!response.writableNeedDrain || response.destroyed) done();
-  });
-  response.setTimeout(0);
 }
 
 async function letGo(events: AsyncIterator<WatchEvent>): Promise<void> {

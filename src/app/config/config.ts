@@ -25,6 +25,9 @@ export interface Config {
   readonly replication: number | undefined;
   readonly compactionLagMs: number;
   readonly deleteRetentionMs: number;
+  readonly sweepGraceMs: number;
+  /** Tombstones a second; 0: this node does not sweep. */
+  readonly sweepRate: number;
   readonly kafkaTls: boolean;
   readonly kafkaSasl:
     | { readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; readonly username: string; readonly password: string }
@@ -44,6 +47,8 @@ export interface Config {
   readonly avroMaxFrameBytes: number;
   readonly avroMaxCalls: number;
   readonly avroIdleTimeoutMs: number;
+  /** At which the store is given to other nodes; 0: it is not. */
+  readonly seedBytesPerSecond: number;
   readonly drainDelayMs: number;
   readonly drainTimeoutMs: number;
   readonly logLevel: string;
@@ -79,6 +84,8 @@ export function configOf(settings: Settings): Config {
     replication: settings.integer('REPLICATION') || undefined,
     compactionLagMs: settings.integer('COMPACTION_LAG'),
     deleteRetentionMs: settings.integer('DELETE_RETENTION'),
+    sweepGraceMs: settings.integer('SWEEP_GRACE'),
+    sweepRate: settings.integer('SWEEP_RATE'),
     kafkaTls: settings.flag('KAFKA_TLS'),
     kafkaSasl:
       mechanism === ''
@@ -104,6 +111,7 @@ export function configOf(settings: Settings): Config {
     avroMaxFrameBytes: settings.given('AVRO_MAX_FRAME_BYTES') ? settings.integer('AVRO_MAX_FRAME_BYTES') : avroFrameBytesFor(settings),
     avroMaxCalls: settings.integer('AVRO_MAX_CALLS'),
     avroIdleTimeoutMs: settings.integer('AVRO_IDLE_TIMEOUT'),
+    seedBytesPerSecond: settings.integer('SEED_RATE') * 1_000_000,
     drainDelayMs: settings.integer('DRAIN_DELAY'),
     drainTimeoutMs: settings.integer('DRAIN_TIMEOUT'),
     logLevel: settings.text('LOG_LEVEL'),

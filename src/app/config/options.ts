@@ -10,7 +10,7 @@ export interface Option {
   readonly type: 'text' | 'list' | 'integer' | 'flag';
   /** As it would be written; empty: none. */
   readonly default: string;
-  readonly unit?: 'ms' | 'bytes';
+  readonly unit?: 'ms' | 'bytes' | 'MB/s';
   /** The name alone works too, without `BITACORA_`: the original's settings, and a few short ones. */
   readonly bare?: true;
   readonly choices?: readonly string[];
@@ -108,6 +108,22 @@ export const options = [
     min: 60_000,
     meaning: 'how long tombstones are kept (delete.retention.ms of a log that is made)',
   },
+  {
+    name: 'SWEEP_GRACE',
+    type: 'integer',
+    default: String(day),
+    unit: 'ms',
+    min: 1_000,
+    meaning: 'how long a key has been gone before it is swept; below the log’s compaction lag, that lag',
+  },
+  {
+    name: 'SWEEP_RATE',
+    type: 'integer',
+    default: '1000',
+    min: 0,
+    max: 100_000,
+    meaning: 'tombstones a second that a node writes at most while it sweeps; 0: it does not sweep',
+  },
   { name: 'KAFKA_TLS', type: 'flag', default: 'false', meaning: 'speak TLS to Kafka; NODE_EXTRA_CA_CERTS names further authorities' },
   {
     name: 'KAFKA_SASL_MECHANISM',
@@ -163,6 +179,15 @@ export const options = [
     min: 10,
     max: 600_000,
     meaning: 'how long a write waits for the log',
+  },
+  {
+    name: 'SEED_RATE',
+    type: 'integer',
+    default: '64',
+    unit: 'MB/s',
+    min: 0,
+    max: 10_000,
+    meaning: 'how fast a node gives its store to nodes that are made anew, all together; 0: it gives it to none',
   },
   { name: 'MAX_CONNECTIONS', type: 'integer', default: '10000', min: 1, meaning: 'connections at once, of each face' },
   { name: 'MAX_HEADER_BYTES', type: 'integer', default: '16384', unit: 'bytes', min: 4_096, meaning: 'request line and headers' },

@@ -37,7 +37,7 @@ export async function startServer(
   limits: Partial<HttpLimits> = {},
   drainMs = 5_000,
   keyValue: MemoryKeyValue = createMemoryKeyValue(),
-  others: Pick<HttpServerOptions, 'members' | 'askMember' | 'heartbeatMs'> = { members: () => [], askMember },
+  others: Pick<HttpServerOptions, 'members' | 'askMember' | 'heartbeatMs' | 'giving'> = { members: () => [], askMember },
 ): Promise<Running> {
   const observed: Observed[] = [];
   const logged: string[] = [];

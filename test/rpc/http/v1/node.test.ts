@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { askMember } from '../../../../rpc/http/v1/ask-member.ts';
-import type { Offset } from '../../../../src/ports.ts';
+import type { Offset, Partition } from '../../../../src/ports.ts';
 import { createMemoryKeyValue } from '../../memory-key-value.ts';
 import type { Running } from '../start-server.ts';
 import { ask, genesis, startV1 } from './start-v1.ts';
@@ -47,6 +47,12 @@ describe('/v1/node', () => {
       ready: false,
       progress: 0.99999,
     };
+    const partition = 1 as Partition;
+    running.keyValue.skipped = Array.from({ length: 25 }, (_, i) => ({
+      position: { partition, offset: i as Offset },
+      key: `k${i}`,
+      reason: 'bad-header',
+    }));
     expect((await ask(running.port, '/v1/node')).json()).toEqual({
       node: 'n1',
       version: '1.2.3',
@@ -61,6 +67,7 @@ describe('/v1/node', () => {
       genesis,
       partitions: 2,
       entries: 1,
+      skipped: { count: 25, newest: expect.arrayContaining([{ position: '1:24', key: 'k24', reason: 'bad-header' }]) },
       limits: { value_bytes: 100_000, header_bytes: 8_192, batch_operations: 1_000, batch_bytes: 8_388_608, list_items: 1_000 },
       supports: expect.arrayContaining(['conditions', 'list', 'batch']),
     });

@@ -57,6 +57,12 @@ const calls: Record<string, { method: string; path: string; headers?: Record<str
     { method: 'POST', path: '/v1/revert/new?at=0:0' },
     { method: 'POST', path: '/v1/revert/new?at=0:1', headers: { 'if-none-match': '*' } },
   ],
+  verifyNodes: [{ method: 'POST', path: '/v1/verify?wait=2s' }],
+  getDigests: [
+    { method: 'GET', path: '/v1/verify/00000000-0000-4000-8000-000000000000' },
+    { method: 'HEAD', path: '/v1/verify/00000000-0000-4000-8000-000000000000' },
+  ],
+  resyncNode: [{ method: 'POST', path: '/v1/node/resync' }],
   deleteValue: [{ method: 'DELETE', path: '/v1/kv/new', headers: { 'if-match': '*' } }],
   listKeys: [
     { method: 'GET', path: '/v1/kv?prefix=a/&delimiter=/' },
@@ -67,6 +73,10 @@ const calls: Record<string, { method: string; path: string; headers?: Record<str
   deletePrefix: [
     { method: 'DELETE', path: '/v1/kv?prefix=a/&dry_run=1' },
     { method: 'DELETE', path: '/v1/kv?prefix=a/&confirm=a/' },
+  ],
+  exportKeys: [
+    { method: 'GET', path: '/v1/export?prefix=a/' },
+    { method: 'HEAD', path: '/v1/export' },
   ],
   watchKeys: [
     { method: 'GET', path: '/v1/watch?prefix=a/&initial=1&wait=0s' },

@@ -1,7 +1,9 @@
 /** Who sends back the last position never reads anything older; and how new, and how patient, a read is. */
 import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { Session } from '../../../../rpc/http/v1/session.ts';
 import { parseToken } from '../../../../src/core/position.ts';
+import type { Position } from '../../../../src/ports.ts';
 import { createMemoryKeyValue } from '../../memory-key-value.ts';
 import type { Call, Running } from '../start-server.ts';
 import { ask, genesis, startV1 } from './start-v1.ts';
@@ -83,6 +85,18 @@ describe('a token', () => {
 
   test.each(['x', '0', '0:1,', '0:1@8f14', '"0:1"', '-1:0', `${'0:1,'.repeat(1_001)}0:1`])('%j is none: 400', async (token) => {
     expect((await kv('b', seen(token))).status).toBe(400);
+  });
+
+  test('of a log that is made anew under the request: its places are not told as some of the new log', () => {
+    const keyValue = createMemoryKeyValue(4);
+    keyValue.statusChange = { genesis };
+    const session = new Session(keyValue, '1:9999,2:9999@8f14e45f');
+    const [one, other] = parseToken('2:10000,3:5')!.positions as [Position, Position];
+    session.note(one);
+    keyValue.statusChange = { genesis: '12bcd644-0000-4000-8000-000000000000' };
+    expect(session.token).toBe('');
+    session.note(other);
+    expect(session.token).toBe('3:5@12bcd644');
   });
 
   test('that is ahead of this node: 503, and what was seen comes back', async () => {

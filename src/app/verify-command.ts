@@ -1,0 +1,87 @@
+/** `bitacora verify`: whether all nodes hold the same, and which does not. */
+import { parseArgs } from 'node:util';
+import { exitCodes } from './exit-codes.ts';
+import { callNode, refusalOf } from './node-call.ts';
+import { endpointsOf, type Shell, timeoutOf, UsageError } from './shell.ts';
+
+const help = `bitacora verify: whether all nodes hold the same
+
+  bitacora verify [--resync] [--json]
+
+  --resync                  a node that holds something else than most makes its state anew from the log
+  --json                    what was found, as the node tells it
+  -e, --endpoint URL        the node that asks the others; default: BITACORA_ENDPOINT, otherwise this machine's
+  --timeout TIME            how long the slowest node may take: 30s, 5m (default 60s)
+
+A mark is written into every partition; each node hashes its values there, while it goes on serving.
+
+exit code   0 all agree   1 a node differs, is in doubt, or is silent   2 asked wrongly   5 no node reached
+`;
+
+interface Verified {
+  readonly agree: boolean;
+  readonly partitions: readonly { readonly position: string; readonly entries: number | null; readonly hash: string | null }[];
+  readonly nodes: readonly { readonly address: string; readonly result: string; readonly partitions: readonly number[] }[];
+}
+
+/** Resolves with the exit code. */
+export async function verify(argv: readonly string[], { env, out, err }: Shell): Promise<number> {
+  try {
+    const { values } = parseArgs({
+      args: [...argv],
+      options: {
+        help: { type: 'boolean', short: 'h' },
+        resync: { type: 'boolean' },
+        json: { type: 'boolean' },
+        endpoint: { type: 'string', short: 'e' },
+        timeout: { type: 'string' },
+      },
+    });
+    if (values.help) {
+      out.write(help);
+      return exitCodes.done;
+    }
+    const timeoutMs = timeoutOf(values.timeout ?? '60s');
+    const [endpoint] = endpointsOf(values.endpoint === undefined ? undefined : [values.endpoint], env);
+    return await run(endpoint as string, timeoutMs, { resync: values.resync ?? false, json: values.json ?? false }, { out, err });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const isUsage = error instanceof UsageError || code?.startsWith('ERR_PARSE_ARGS') === true;
+    err.write(`bitacora verify: ${message}${isUsage ? '; `bitacora verify --help` says how' : ''}\n`);
+    return isUsage ? exitCodes.usage : exitCodes.unreachable;
+  }
+}
+
+async function run(
+  endpoint: string,
+  timeoutMs: number,
+  { resync, json }: { readonly resync: boolean; readonly json: boolean },
+  { out, err }: Pick<Shell, 'out' | 'err'>,
+): Promise<number> {
+  // Writing the marks takes its time, too.
+  const answer = await callNode(endpoint, 'POST', `/v1/verify?wait=${timeoutMs}ms`, timeoutMs + 30_000);
+  if (answer.status !== 200) {
+    err.write(`bitacora verify: ${refusalOf(answer)}\n`);
+    return exitCodes.other;
+  }
+  const verified = answer.body as Verified;
+  out.write(json ? `${JSON.stringify(verified)}\n` : tableOf(verified));
+  if (resync) {
+    for (const { address, result } of verified.nodes) {
+      if (result !== 'differs') continue;
+      const told = await callNode(`http://${address}`, 'POST', '/v1/node/resync', timeoutMs);
+      err.write(told.status === 202 ? `${address} makes its state anew from the log\n` : `${address}: ${refusalOf(told)}\n`);
+    }
+  }
+  return verified.agree ? exitCodes.done : exitCodes.other;
+}
+
+function tableOf({ agree, partitions, nodes }: Verified): string {
+  const width = Math.max(4, ...nodes.map(({ address }) => address.length));
+  const entries = partitions.reduce((sum, each) => sum + (each.entries ?? 0), 0);
+  const lines = nodes.map(({ address, result, partitions: of }) => {
+    return `${address.padEnd(width)}  ${result}${of.length === 0 ? '' : `  partition ${of.join(', ')}`}`;
+  });
+  const verdict = agree ? `all ${nodes.length} agree on ${entries} values` : 'not all agree';
+  return `${lines.join('\n')}\n${verdict} at ${partitions.map(({ position }) => position).join(',')}\n`;
+}
