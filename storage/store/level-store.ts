@@ -72,7 +72,7 @@ export async function openLevelStore(options: LevelStoreOptions): Promise<Store 
   const level = await open(directory, { create: !known, cacheBytes, writeBufferBytes });
   try {
     if (!known) await writeMarker(directory);
-    const fault = faultOf(level);
+    const fault = await faultOf(level);
     if (fault !== undefined) throw new BitacoraError('store-damaged', fault);
     const state = await readState(level, writeBufferBytes);
     const store = new LevelStore(level, state, filterBytes);

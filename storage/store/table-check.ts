@@ -48,19 +48,21 @@ export async function checkTables(level: Level, signal?: AbortSignal): Promise<s
 /**
  * Checks the tables of a LevelDB that is not open. It must be done before LevelDB opens it, as a compaction that begins then may rewrite a
  * damaged table with checksums that fit. The answer is asked of the open LevelDB, which knows its tables: one without an end may be what a
- * killed process left of an unfinished compaction, and belongs to nothing.
+ * killed process left of an unfinished compaction, and belongs to nothing; and LevelDB may have written a sound one over it as it opened.
  */
-export async function checkDirectory(directory: string): Promise<(level: Level) => string | undefined> {
+export async function checkDirectory(directory: string): Promise<(level: Level) => Promise<string | undefined>> {
   const faults = new Map<number, Fault>();
   for (const name of await readdir(directory).catch(() => [])) {
     const number = Number(/^(\d+)\.ldb$/.exec(name)?.[1] ?? Number.NaN);
     const fault = Number.isNaN(number) ? undefined : await checkTable(join(directory, name));
     if (fault !== undefined) faults.set(number, fault);
   }
-  return (level) => {
+  return async (level) => {
     const inUse = new Set(tablesOf(level));
     for (const [number, { reason, unfinished }] of faults) {
-      if (inUse.has(number) || !unfinished) return `table ${fileName(number)}: ${reason}`;
+      if (unfinished && !inUse.has(number)) continue;
+      if (unfinished && (await checkTable(join(directory, fileName(number)))) === undefined) continue;
+      return `table ${fileName(number)}: ${reason}`;
     }
     return undefined;
   };

@@ -40,7 +40,7 @@ test('sound tables of every kind of contents are found sound, before and after t
   const faultOf = await checkDirectory(directory);
   const again = await openLevel(directory, { create: false });
   expect(again.getProperty('leveldb.sstables')).toMatch(/^ \d+:\d+\[/m);
-  expect(faultOf(again)).toBeUndefined();
+  expect(await faultOf(again)).toBeUndefined();
   expect(await checkTables(again)).toBeUndefined();
   await again.close();
   await rm(home, { recursive: true, force: true });
