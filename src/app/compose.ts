@@ -14,7 +14,7 @@ import { setAside } from '../../storage/store/level-files.ts';
 import { openLevelStore } from '../../storage/store/level-store.ts';
 import { openMemoryStore } from '../../storage/store/memory-store.ts';
 import { openSeedPlace } from '../../storage/store/snapshot-place.ts';
-import type { Log, Logger, Membership, SnapshotSource, Store } from '../ports.ts';
+import type { Log, Logger, Membership, Seeding, SnapshotSource, Store } from '../ports.ts';
 import { openReplica, type Replica, type ReplicaOptions } from '../replica/replica.ts';
 import { type Config, ownAddress } from './config/config.ts';
 import { findHostAddress } from './ecs-address.ts';
@@ -45,6 +45,9 @@ interface Holder {
   avro?: AvroServer | undefined;
 }
 
+/** How long a node that wants the state of another waits to know the others, and how often it looks. */
+const longestJoinMs = 3_000;
+const joinLookMs = 50;
 /** Bytes a record may take beside its value: the key, and headers with room to spare. */
 const recordOverheadBytes = 8 * 1024;
 
@@ -128,6 +131,17 @@ async function openMembership(config: Config, logger: Logger): Promise<Membershi
   return openZooKeeperMembership({ hosts: config.zookeeperHosts, root: config.zookeeperRoot, clock, chance, logger });
 }
 
+/** A node that has just been started may not know the others yet: they are waited for, but not for long. */
+function seedingWhenJoined(membership: Membership, seed: Seeding): Seeding {
+  return async (wanted) => {
+    const until = clock.monotonic() + longestJoinMs;
+    while (membership.state === 'joining' && clock.monotonic() < until && !wanted.signal.aborted) {
+      await new Promise<void>((resolve) => clock.after(joinLookMs, resolve));
+    }
+    return seed(wanted);
+  };
+}
+
 type LogAndStore = Pick<ReplicaOptions, 'openLog' | 'openStore' | 'setStoreAside' | 'seed'>;
 
 async function logAndStore(config: Config, node: string, logger: Logger, holder: Holder, membership: Membership): Promise<LogAndStore> {
@@ -168,7 +182,7 @@ async function logAndStore(config: Config, node: string, logger: Logger, holder:
   }
   return {
     ...store,
-    seed: seedingFromPeers({ members: () => membership.others, place, clock, chance, logger }),
+    seed: seedingWhenJoined(membership, seedingFromPeers({ members: () => membership.others, place, clock, chance, logger })),
     openLog: async () => {
       // Loaded only when used: a node on the embedded log starts without it.
       const { openKafkaLog } = await import('../../storage/log/kafka/kafka-log.ts');

@@ -221,7 +221,7 @@ export class Replica implements KeyValue {
       reason: this.#supervisor.reason,
       ready,
       writable: ready && log?.state === 'connected',
-      progress: progress?.ratio ?? 0,
+      progress: this.#supervisor.ratio,
       recordsPerSecond: Math.round(progress?.recordsPerSecond ?? 0),
       secondsLeft: progress?.secondsLeft,
       applied: progress?.applied ?? store?.checkpoints.map(({ next }) => next) ?? [],

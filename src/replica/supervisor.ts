@@ -13,6 +13,7 @@ import type { Decision } from '../core/machine.ts';
 import type { Authorship } from '../core/record.ts';
 import type { Log, Millis, NodeState, Offset, Partition, Position, SkippedRecord, StateDigest, Store } from '../ports.ts';
 import type { Applied, ApplyLoop } from './apply-loop.ts';
+import { takeSeed, wantsSeed } from './first-state.ts';
 import { Following } from './following.ts';
 import type { Mark } from './marks.ts';
 import type { Progress } from './progress.ts';
@@ -53,6 +54,10 @@ export class Supervisor {
   #recordsBefore = 0;
   #entriesBefore = 0;
   #beganAt = 0;
+  /** An empty state may be taken from another node. */
+  #maySeed = true;
+  /** How much of it has come, 0 to 1; undefined: none is being taken. */
+  #seedPart: number | undefined;
   #stopping = false;
   #stopped = false;
   #whole = true;
@@ -99,6 +104,11 @@ export class Supervisor {
 
   get progress(): Progress | undefined {
     return this.#following?.progress;
+  }
+
+  /** 0 to 1, by position, or of the state that is being taken from another node. */
+  get ratio(): number {
+    return this.#seedPart ?? this.progress?.ratio ?? 0;
   }
 
   get caughtUp(): boolean {
@@ -197,10 +207,36 @@ export class Supervisor {
       this.#store ??= await this.#openStore();
       this.#entriesBefore = this.#store.checkpoints.reduce((sum, { entries }) => sum + entries, 0);
       this.#log ??= await this.#openLog();
+      if (this.#maySeed) this.#store = await this.#seeded(this.#store, this.#log);
       await compareWithLog(this.#store, this.#log, this.#options.clock);
       return await this.#subscribe(this.#store, this.#log);
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error));
+    }
+  }
+
+  /** The store, or another in its place that was taken from another node: once, as what does not fit will not fit the next time. */
+  async #seeded(store: Store, log: Log): Promise<Store> {
+    const { seed, clock, logger } = this.#options;
+    if (seed === undefined || !(await wantsSeed(store, log))) return store;
+    this.#maySeed = false;
+    const stop = new AbortController();
+    this.#wake = () => stop.abort();
+    if (this.#stopping) this.#wake();
+    this.#enter('restoring');
+    this.#reason = 'the state is being taken from another node';
+    try {
+      const vacate = (): Promise<void> => this.#closeStore();
+      const progress = (part: number): void => {
+        this.#seedPart = part;
+      };
+      const taken = await takeSeed({ seed, log, clock, logger, vacate, progress, signal: stop.signal });
+      if (!taken && this.#store !== undefined) return this.#store;
+      return await this.#openStore();
+    } finally {
+      this.#wake = () => undefined;
+      this.#reason = undefined;
+      this.#seedPart = undefined;
     }
   }
 
@@ -227,6 +263,7 @@ export class Supervisor {
       watched: () => this.#options.watched() || this.#state === 'ready',
       caughtUp: () => {
         this.#whole = true;
+        this.#maySeed = true;
         this.#enter('ready');
         this.#options.caughtUp();
       },
@@ -271,6 +308,8 @@ export class Supervisor {
       case 'store-damaged':
         logger.error({ event: 'store.rebuild', code, reason: error.message }, 'the local state is set aside and rebuilt from the log');
         meter.rebuilt(code);
+        // Who asked for the log's own word is not given another node's.
+        if (code === 'resync-asked') this.#maySeed = false;
         await this.#closeLog();
         await this.#rebuild(error.message);
         return;

@@ -3,7 +3,7 @@ import { onTestFinished } from 'vitest';
 import { bytesOf } from '../../src/core/bytes.ts';
 import { codeOf } from '../../src/core/errors.ts';
 import { partitionOf } from '../../src/core/partitioner.ts';
-import type { Chance, Log, Partition, ReadAnswer } from '../../src/ports.ts';
+import type { Chance, Log, Partition, ReadAnswer, Seeding } from '../../src/ports.ts';
 import type { PeerReads } from '../../src/replica/reads.ts';
 import { openReplica, type Replica } from '../../src/replica/replica.ts';
 import { type MemoryLog, type MemoryTopic, type MemoryTopicOptions, openMemoryLog, openMemoryTopic } from '../../storage/log/memory-log.ts';
@@ -36,6 +36,8 @@ export interface NodeOptions {
   readonly cacheBytes?: number;
   /** In the place of a log on the world's topic. */
   readonly openLog?: () => Promise<Log>;
+  /** Gives a state; `lay` puts a disk in the place of the node's own. */
+  readonly seed?: (lay: (disk: MemoryDisk) => void) => Seeding;
   /** Laid over every log that is opened. */
   readonly changed?: (log: MemoryLog) => Log;
 }
@@ -82,6 +84,9 @@ export async function startNode({ clock, topic }: World, options: NodeOptions = 
       aside.push(reason);
       disk = new MemoryDisk();
     },
+    seed: options.seed?.((laid) => {
+      disk = laid;
+    }),
     peers,
     peerReads: options.peerReads ?? 'always',
     peerTimeoutMs: 60,
