@@ -9,7 +9,7 @@ import type { Answer, Entry, Fate, LogRecord, Millis, Offset } from '../ports.ts
 import { genesisKey, isSystemKey } from './keys.ts';
 import { LoggedPut } from './logged-put.ts';
 import { never } from './position.ts';
-import type { Condition, Decoded } from './record.ts';
+import type { Condition, Decoded, Stated } from './record.ts';
 
 /** What became of a record whose writer waits to hear of it. */
 export interface Decision {
@@ -186,7 +186,7 @@ export class Deciding {
    * value before may still be on its way. Behind a jump its word is better than what is held here.
    */
   #ends(record: LogRecord, { key, goneAsof }: Decoded, held: Entry): boolean {
-    const known = goneAsof === undefined || held.version <= goneAsof;
+    const known = goneAsof === undefined || (held.version <= goneAsof && goneAsof < record.offset);
     const hidden = goneAsof !== undefined && (this.#basis.inDoubt || this.#isDoubtful(key));
     return known && (hidden || !isLive(held, record.time));
   }
@@ -274,7 +274,8 @@ function stated(record: LogRecord, decoded: Decoded, held: Entry | undefined, co
   const statement = decoded.stated;
   if (statement === undefined) throw new Error('a statement without its headers was let through by decodeRecord');
   const late = record.time - statement.at > compactionLagMs / 2;
-  if (late || (held !== undefined && held.version > statement.asof)) return unsettled(held ?? absent, (held ?? absent).newest);
+  if (late || isOfAnotherLog(record, statement) || (held !== undefined && held.version > statement.asof))
+    return unsettled(held ?? absent, (held ?? absent).newest);
   const newest = held === undefined ? statement.version : held.newest;
   return {
     version: statement.version,
@@ -288,6 +289,11 @@ function stated(record: LogRecord, decoded: Decoded, held: Entry | undefined, co
     by: statement.by,
     contentType: statement.deleted ? '' : decoded.contentType,
   };
+}
+
+/** Its author knew what this log does not hold yet: it was on its way when the topic was made anew. */
+export function isOfAnotherLog({ offset }: LogRecord, { version, asof }: Stated): boolean {
+  return asof >= offset || version >= offset;
 }
 
 const nothing = new Uint8Array(0);

@@ -3,7 +3,7 @@
  * effect. Pure. Of a record whose fate is not kept any more nothing may be said here.
  */
 import type { Entry, Fate, LogRecord } from '../ports.ts';
-import { written } from './deciding.ts';
+import { isOfAnotherLog, written } from './deciding.ts';
 import { isSystemKey } from './keys.ts';
 import { decodeRun, type Rules } from './machine.ts';
 import { never } from './position.ts';
@@ -39,7 +39,7 @@ export function statedBy(record: LogRecord, rules: Rules): Entry | undefined {
   if (typeof decoded === 'string' || decoded.stated === undefined || isSystemKey(decoded.key)) return undefined;
   if (typeof decodeRun([record], rules)[0] === 'string') return undefined;
   const { version, deleted, time, id, by } = decoded.stated;
-  if (version === never) return undefined;
+  if (version === never || isOfAnotherLog(record, decoded.stated)) return undefined;
   const value = deleted || record.value === null ? new Uint8Array(0) : record.value;
   const [expires, contentType] = deleted ? [0, ''] : [decoded.expires, decoded.contentType];
   return { version, newest: version, settled: true, deleted, value, time, expires: expires as Entry['expires'], id, by, contentType };

@@ -196,3 +196,23 @@ describe('doubt', () => {
     expect(held.entries.get('gone')).toMatchObject({ version: -1, settled: false, deleted: true });
   });
 });
+
+describe('a statement of another log, on its way when the topic was made anew', () => {
+  const stranger = state('k', 'old', { version: o(129), asof: o(131) }, by(9, 'n9/x'));
+
+  test('has no effect: it knows what this log does not hold', () => {
+    const held = fresh();
+    apply(held, [at(0, put('k', 'new')), at(1, stranger)]);
+    expect([value(held), held.entries.get('k')?.version]).toEqual(['new', 0]);
+    const empty = fresh();
+    apply(empty, [at(0, stranger)]);
+    expect(value(empty)).toBeUndefined();
+    expect(empty.entries.get('k')).toMatchObject({ version: -1, settled: false });
+  });
+
+  test('what a node says of what it holds counts as before', () => {
+    const held = fresh();
+    apply(held, [at(0, put('k', 'a')), at(1, ifMatch('k', 'b', o(0), by(1))), at(2, state('k', 'b', { version: o(1), asof: o(1) }))]);
+    expect([value(held), held.entries.get('k')?.settled]).toEqual(['b', true]);
+  });
+});
