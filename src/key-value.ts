@@ -255,7 +255,7 @@ export interface KeyValue {
    */
   history(key: string, options: HistoryOptions): Promise<History>;
   /**
-   * What stood under a key at a moment. Errors: as `history`; `history-compacted` when the log does not tell any more,
+   * What stood under a key at a moment; of a time, as the log has it at its end. Errors: as `history`; `history-compacted` when the log does not tell any more,
    * `position-not-reached` when it could not be read in time, `bad-request` for a time that is still to come or another partition.
    */
   readAt(key: string, at: Moment, options?: ReadOptions): Promise<ReadAnswer>;

@@ -1,5 +1,6 @@
 /** One call to one node's `/v1`, for the commands that operate nodes. */
 import { type IncomingMessage, request } from 'node:http';
+import { setTimeout as pause } from 'node:timers/promises';
 
 /** What a node answered: the JSON of its body, undefined when it has none. */
 export interface NodeAnswer {
@@ -29,6 +30,23 @@ export function callNode(url: string, method: 'GET' | 'POST', path: string, time
     });
     outgoing.end();
   });
+}
+
+const askEveryMs = 200;
+/** A node that was told to make its state anew may look ready for so long. */
+const noticeMs = 2_000;
+
+/** Asks a node that makes its state anew until it is ready; false: not in time. Rejects when it cannot be asked. */
+export async function untilReady(url: string, timeoutMs: number, show: (progress: number) => void): Promise<boolean> {
+  const began = performance.now();
+  for (let wasAway = false; performance.now() - began < timeoutMs; await pause(askEveryMs)) {
+    const { body } = await callNode(url, 'GET', '/v1/node', 30_000);
+    const { ready, progress } = body as { ready: boolean; progress: number };
+    if (ready && (wasAway || performance.now() - began > noticeMs)) return true;
+    wasAway ||= !ready;
+    show(progress);
+  }
+  return false;
 }
 
 /** What a node that refused said, in one line. */

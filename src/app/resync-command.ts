@@ -1,8 +1,7 @@
 /** `bitacora resync`: a node makes its state anew from the log. */
-import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { exitCodes } from './exit-codes.ts';
-import { callNode, refusalOf } from './node-call.ts';
+import { callNode, refusalOf, untilReady } from './node-call.ts';
 import { endpointsOf, ProgressLine, type Shell, timeoutOf, UsageError } from './shell.ts';
 
 const help = `bitacora resync: a node makes its state anew from the log
@@ -17,8 +16,6 @@ Its old state is set aside. It is not ready meanwhile, so a balancer sends its c
 
 exit code   0 done   1 other   2 asked wrongly   5 no node reached   6 not ready in time
 `;
-
-const askEveryMs = 200;
 
 /** Resolves with the exit code. */
 export async function resync(argv: readonly string[], shell: Shell): Promise<number> {
@@ -44,7 +41,7 @@ export async function resync(argv: readonly string[], shell: Shell): Promise<num
       err.write(`bitacora resync: ${refusalOf(answer)}\n`);
       return exitCodes.other;
     }
-    if (values.wait === true) return await untilReady(endpoint as string, timeoutMs, shell);
+    if (values.wait === true) return await wait(endpoint as string, timeoutMs, shell);
     err.write('it has begun; /readyz and `bitacora health` tell when it is ready\n');
     return exitCodes.done;
   } catch (error) {
@@ -55,22 +52,10 @@ export async function resync(argv: readonly string[], shell: Shell): Promise<num
   }
 }
 
-async function untilReady(endpoint: string, timeoutMs: number, { err }: Shell): Promise<number> {
-  const progress = new ProgressLine(err);
-  const until = performance.now() + timeoutMs;
-  // It may not have noticed yet.
-  for (let wasAway = false; performance.now() < until; await pause(askEveryMs)) {
-    const { body } = await callNode(endpoint, 'GET', '/v1/node', 30_000);
-    const { ready, progress: done } = body as { ready: boolean; progress: number };
-    if (ready && (wasAway || performance.now() > until - timeoutMs + 2_000)) {
-      progress.clear();
-      err.write('it is ready\n');
-      return exitCodes.done;
-    }
-    wasAway ||= !ready;
-    progress.show(() => `restoring  ${(done * 100).toFixed(1)} %`);
-  }
-  progress.clear();
-  err.write('it is not ready yet\n');
-  return exitCodes.timeout;
+async function wait(endpoint: string, timeoutMs: number, { err }: Shell): Promise<number> {
+  const line = new ProgressLine(err);
+  const ready = await untilReady(endpoint, timeoutMs, (progress) => line.show(() => `restoring  ${(progress * 100).toFixed(1)} %`));
+  line.clear();
+  err.write(ready ? 'it is ready\n' : 'it is not ready yet\n');
+  return ready ? exitCodes.done : exitCodes.timeout;
 }

@@ -1,14 +1,14 @@
 /** `bitacora verify`: whether all nodes hold the same, and which does not. */
 import { parseArgs } from 'node:util';
 import { exitCodes } from './exit-codes.ts';
-import { callNode, refusalOf } from './node-call.ts';
+import { callNode, refusalOf, untilReady } from './node-call.ts';
 import { endpointsOf, type Shell, timeoutOf, UsageError } from './shell.ts';
 
 const help = `bitacora verify: whether all nodes hold the same
 
   bitacora verify [--resync] [--json]
 
-  --resync                  a node that holds something else than most makes its state anew from the log
+  --resync                  nodes that hold something else than most make their state anew from the log, one after the other
   --json                    what was found, as the node tells it
   -e, --endpoint URL        the node that asks the others; default: BITACORA_ENDPOINT, otherwise this machine's
   --timeout TIME            how long the slowest node may take: 30s, 5m (default 60s)
@@ -66,14 +66,26 @@ async function run(
   }
   const verified = answer.body as Verified;
   out.write(json ? `${JSON.stringify(verified)}\n` : tableOf(verified));
-  if (resync) {
-    for (const { address, result } of verified.nodes) {
-      if (result !== 'differs') continue;
-      const told = await callNode(`http://${address}`, 'POST', '/v1/node/resync', timeoutMs);
-      err.write(told.status === 202 ? `${address} makes its state anew from the log\n` : `${address}: ${refusalOf(told)}\n`);
+  if (resync) await mend(verified, timeoutMs, err);
+  return verified.agree ? exitCodes.done : exitCodes.other;
+}
+
+/** One after the other, so that no more than one node at a time is not ready; and none of those of which nobody can say who is right. */
+async function mend({ nodes, partitions }: Verified, timeoutMs: number, err: Shell['err']): Promise<void> {
+  for (const { address, result, partitions: of } of nodes) {
+    if (result !== 'differs') continue;
+    if (of.every((partition) => partitions[partition]?.hash === null)) {
+      err.write(`${address} is left alone: as many nodes hold one thing as another, and \`bitacora resync\` is for you to decide\n`);
+      continue;
+    }
+    const url = `http://${address}`;
+    const told = await callNode(url, 'POST', '/v1/node/resync', timeoutMs);
+    err.write(told.status === 202 ? `${address} makes its state anew from the log\n` : `${address}: ${refusalOf(told)}\n`);
+    if (told.status === 202 && !(await untilReady(url, timeoutMs, () => undefined))) {
+      err.write(`${address} is not ready yet: the others are left alone\n`);
+      return;
     }
   }
-  return verified.agree ? exitCodes.done : exitCodes.other;
 }
 
 function tableOf({ agree, partitions, nodes }: Verified): string {

@@ -78,8 +78,8 @@ export interface ApplyListener {
   failed(error: unknown): void;
 }
 
-/** Marks older than this are of a run that is over. */
-const longestMarkMs = 60_000;
+/** Marks older than this are of a run that is over: longer than anybody waits for one, and than clocks are apart. */
+const longestMarkMs = 15 * 60_000;
 
 const nothing: ReadonlyMap<string, Entry> = new Map();
 

@@ -7,7 +7,7 @@ import { checkKey } from '../core/keys.ts';
 import { isLive } from '../core/machine.ts';
 import { partitionOf } from '../core/partitioner.ts';
 import { formatPosition } from '../core/position.ts';
-import type { History, HistoryOptions, Moment, Offset, Partition, Position, ReadAnswer, ReadOptions } from '../ports.ts';
+import type { History, HistoryOptions, Millis, Moment, Offset, Partition, Position, ReadAnswer, ReadOptions } from '../ports.ts';
 import { foundOf } from './found.ts';
 import { Page } from './history-page.ts';
 import { type Known, type Look, lookBack } from './looking-back.ts';
@@ -21,7 +21,7 @@ const mostVersions = 1_000;
 const mostLooking = 16;
 const defaultWaitMs = 5_000;
 
-export interface HistoriesOptions extends Omit<ReadsOptions, 'peers' | 'peerReads' | 'peerTimeoutMs' | 'behind' | 'restoring'> {
+export interface HistoriesOptions extends Omit<ReadsOptions, 'peers' | 'peerReads' | 'peerTimeoutMs' | 'behind'> {
   readonly past: Past;
 }
 
@@ -51,8 +51,8 @@ export class Histories {
   /** As `KeyValue.readAt`. */
   readAt(key: string, at: Moment, options: ReadOptions = {}): Promise<ReadAnswer> {
     if (typeof at === 'number' && !(at <= this.#options.clock.now())) throw badRequest('the time is still to come');
-    const seen = typeof at === 'object' ? this.#including(at, options) : options.seen;
-    return this.#patiently(key, { ...options, seen }, async (known, patience) => {
+    const asked = typeof at === 'object' ? { ...options, seen: this.#including(at, options) } : this.#notBefore(key, at, options);
+    return this.#patiently(key, asked, async (known, patience) => {
       if (typeof at === 'object') checkPartition(at, known.applied.partition);
       const sight = new Sight(known, at);
       if (!sight.isClear) await this.#look(known, sight.end, patience, (look) => sight.add(look));
@@ -68,6 +68,23 @@ export class Histories {
       const live = entry !== undefined && isLive(entry, this.#options.clock.now());
       return live ? { partition: applied.partition, offset: entry.version } : 'absent';
     });
+  }
+
+  /** What has not come to a time yet does not know what stood there: unless something later is applied, the log's end has to be. */
+  #notBefore(key: string, at: Millis, options: ReadOptions): ReadOptions {
+    const { consistency = 'local' } = options;
+    if (consistency !== 'local' || this.#hasPassed(key, at)) return options;
+    return { ...options, consistency: 'latest' };
+  }
+
+  #hasPassed(key: string, at: Millis): boolean {
+    const { past, limits, partitions } = this.#options;
+    try {
+      return past.logTime(partitionOf(checkKey(key, limits), partitions())) > at;
+    } catch (error) {
+      if (codeOf(error) !== 'log-unavailable') throw error;
+      return false;
+    }
   }
 
   /** The caller has seen the place that is asked about, so it is waited for. */
@@ -96,10 +113,10 @@ export class Histories {
     }
   }
 
-  /** Errors: `in-doubt`: this node does not know in time. */
+  /** Errors: `in-doubt`, `position-not-reached`: this node does not know in time. */
   async #known(key: string, bytes: Uint8Array, partition: Partition, patience: Patience): Promise<Known> {
-    const { isDoubtful, whole, doubtsEnded, applied, clock } = this.#options;
-    const certain = (): boolean => whole() && !isDoubtful(key);
+    const { isDoubtful, whole, doubtsEnded, applied, clock, restoring } = this.#options;
+    const certain = (): boolean => whole() && !isDoubtful(key) && !restoring();
     for (;;) {
       const before = doubtsEnded();
       const position = { partition, offset: applied(partition) };
@@ -107,7 +124,10 @@ export class Histories {
         const entry = await askStore(this.#options, async (store) => store.peek(key) ?? (await store.get(key)));
         if (certain() && before === doubtsEnded()) return { bytes, applied: position, entry };
       }
-      if (!(await patience.pause(clock, doubtPauseMs))) throw inDoubt();
+      if (await patience.pause(clock, doubtPauseMs)) continue;
+      if (restoring())
+        throw new BitacoraError('position-not-reached', 'this node reads the log, and does not know yet what has become of the key');
+      throw inDoubt();
     }
   }
 

@@ -71,7 +71,8 @@ export class Page {
     const versions = found.slice(0, countWithin(found, limit));
     const last = versions.at(-1);
     const isFull = last !== undefined && (this.#full || versions.length < found.length);
-    if (!isFull && since !== undefined) this.#checkHorizon(since);
+    // A page that is full of what is certain is followed by another.
+    if (since !== undefined && !(isFull && last.version >= this.#complete.from)) this.#checkHorizon(since);
     const complete = isFull && last.version > this.#complete.from ? { from: last.version, since: last.time } : this.#complete;
     const more = found.length > versions.length || this.#looked > 0;
     const goesOn = isFull && more ? last.version : this.#enough ? 0 : this.#looked;

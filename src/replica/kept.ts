@@ -11,7 +11,7 @@ const forgetEvery = 512;
 const looksPerLag = 8;
 /** Of all partitions together; each has its share, but not less than so many. */
 const mostFates = 400_000;
-const leastShare = 1_000;
+const leastShare = 50_000;
 
 /** What a batch changes; undefined: forgotten. */
 export interface KeptChanges {

@@ -3,6 +3,7 @@
  * where the key is old, so whoever asks says how long.
  */
 import { effectOf, statedBy } from '../core/effects.ts';
+import { BitacoraError } from '../core/errors.ts';
 import type { Rules } from '../core/machine.ts';
 import type { Entry, LogRecord, Millis, Offset, Position } from '../ports.ts';
 import { lastGap } from './kept.ts';
@@ -77,7 +78,13 @@ export async function* lookBack(
   for (let end = to; end > 0; length = Math.min(length * growth, longestStretch)) {
     const from = Math.max(0, end - length) as Offset;
     const view = new View(key, from, end);
-    for await (const stretch of past.read(partition, from, end, signal)) view.see(stretch);
+    let read = from;
+    for await (const stretch of past.read(partition, from, end, signal)) {
+      view.see(stretch);
+      read = stretch.batch.next;
+    }
+    // The log may end early for a moment, under a new leader: what it did not tell must not count as nothing.
+    if (read < end) throw new BitacoraError('log-unavailable', 'the log ends before what this node has applied');
     yield view;
     end = view.from;
   }
@@ -139,7 +146,9 @@ class View implements Look {
       this.#bytes -= forgotten.value.length;
       // It is found again when what comes before is looked at.
       this.from = (forgotten.version + 1) as Offset;
-      if (this.completeFrom < this.from) this.completeFrom = this.from;
+      if (this.completeFrom >= this.from) continue;
+      this.completeFrom = this.from;
+      this.since = this.#found[0]?.time;
     }
   }
 

@@ -1,7 +1,7 @@
 /** Reads of what was applied long ago, from the log itself: what each record did, as far as this node knows. */
 import { BitacoraError, codeOf } from '../core/errors.ts';
 import type { Rules } from '../core/machine.ts';
-import type { Fate, Log, LogBatch, Offset, Partition } from '../ports.ts';
+import type { Fate, Log, LogBatch, Millis, Offset, Partition } from '../ports.ts';
 import type { ApplyLoop } from './apply-loop.ts';
 
 export interface PastOptions {
@@ -43,6 +43,17 @@ export class Past {
       // A log that is closed under the reader is replaced, unless the reader, or the node, goes away.
       throw codeOf(error) === 'closed' && !signal?.aborted && log !== this.#options.log() ? notReached(error) : error;
     }
+  }
+
+  /** The beginning of a stretch: its first batch. Errors: those of `Log.read`; `log-unavailable` when it holds none now. */
+  async first(partition: Partition, from: Offset, to: Offset, signal?: AbortSignal): Promise<Stretch> {
+    for await (const stretch of this.read(partition, from, to, signal)) return stretch;
+    throw new BitacoraError('log-unavailable', 'the log ends before what this node has applied');
+  }
+
+  /** Log time of the newest record applied in a partition. Errors: `log-unavailable` while the log is not followed. */
+  logTime(partition: Partition): Millis {
+    return this.#loop().logTime(partition);
   }
 
   /** From here on every fate is known. Errors: `log-unavailable` while the log is not followed. */

@@ -185,7 +185,7 @@ export class Replica implements KeyValue {
       newRun: () => chance.uuid(),
       certain: () => this.#supervisor.certain,
     });
-    this.#histories = new Histories({ ...local, past });
+    this.#histories = new Histories({ ...local, past, restoring: () => this.#supervisor.restoring });
     this.#watching = new Watching({
       clock,
       limits,

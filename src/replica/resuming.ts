@@ -7,7 +7,7 @@ import { bytesOf } from '../core/bytes.ts';
 import { effectOf } from '../core/effects.ts';
 import { BitacoraError, codeOf } from '../core/errors.ts';
 import { partitionOf } from '../core/partitioner.ts';
-import type { Clock, Offset, Partition, WatchChange, WatchEvent } from '../ports.ts';
+import type { Clock, Offset, Partition, Position, WatchChange, WatchEvent } from '../ports.ts';
 import { changeOf } from './found.ts';
 import type { Past, Stretch } from './past.ts';
 import { Patience } from './patience.ts';
@@ -64,23 +64,41 @@ export class Resuming {
   async *fromLog(resumed: Resumed): AsyncGenerator<WatchEvent, boolean> {
     const { clock } = this.#options;
     for (const partition of this.#partitionsOf(resumed.key)) {
-      const patience = new Patience(clock, longestWaitMs, resumed.ended);
-      try {
-        while (this.#isBehind(partition, resumed)) {
-          try {
-            if (!(yield* this.#tell(partition, resumed))) return false;
-          } catch (error) {
-            if (resumed.ended.aborted) return true;
-            const mayPass = ['log-unavailable', 'overloaded', 'closed'].includes(codeOf(error));
-            if (!mayPass || !(await patience.pause(clock, pauseMs))) throw error;
-          }
-          if (resumed.ended.aborted) return true;
+      while (this.#isBehind(partition, resumed)) {
+        const patience = new Patience(clock, longestWaitMs, resumed.ended);
+        try {
+          if (!(yield* this.#patiently(partition, resumed, patience))) return false;
+        } finally {
+          patience.end();
         }
-      } finally {
-        patience.end();
+        if (resumed.ended.aborted) return true;
       }
     }
     return true;
+  }
+
+  /** Tells what memory knew when everything up to `now` was applied. Returns false as `fromLog` does. */
+  async *told({ wants, told }: Resumed, missed: readonly WatchChange[], now: readonly Position[]): AsyncGenerator<WatchEvent, boolean> {
+    for (const change of missed) {
+      if (!wants(change.key)) continue;
+      if (change.learned) return false;
+      if (told.note(change)) yield eventOf(change);
+    }
+    told.reach(now);
+    return true;
+  }
+
+  /** One step on, as soon as the log gives it. */
+  async *#patiently(partition: Partition, resumed: Resumed, patience: Patience): AsyncGenerator<WatchEvent, boolean> {
+    for (;;) {
+      try {
+        return yield* this.#tell(partition, resumed);
+      } catch (error) {
+        if (resumed.ended.aborted) return true;
+        const mayPass = ['log-unavailable', 'overloaded', 'closed'].includes(codeOf(error));
+        if (!mayPass || !(await patience.pause(this.#options.clock, pauseMs))) throw error;
+      }
+    }
   }
 
   #isBehind(partition: Partition, { told }: Resumed): boolean {
@@ -98,18 +116,18 @@ export class Resuming {
       if (!this.#isBehind(partition, resumed)) return true;
     }
     if (next < past.fatesFrom(partition)) return false;
-    const to = applied(partition);
-    for await (const stretch of past.read(partition, next, to, ended)) {
-      const changes = changesIn(stretch);
-      if (changes === undefined) return false;
-      for (const change of changes) {
-        if (!wants(change.key)) continue;
-        if (change.learned) return false;
-        if (told.note(change)) yield eventOf(change);
-      }
-      told.advance(partition, stretch.batch.next);
+    // One batch at a time: nothing of the log is held open for a watcher who takes his time.
+    const stretch = await past.first(partition, next, applied(partition), ended);
+    const changes = changesIn(stretch);
+    if (changes === undefined) return false;
+    for (const change of changes) {
+      if (!wants(change.key)) continue;
+      if (change.learned) return false;
+      if (told.note(change)) yield eventOf(change);
     }
-    if (told.next(partition) < to) throw new BitacoraError('log-unavailable', 'the log ends before what this node has applied');
+    told.advance(partition, stretch.batch.next);
+    // So that a watcher who is cut off now does not begin at the same place again.
+    if (this.#isBehind(partition, resumed)) yield { kind: 'sync', positions: [{ partition, offset: (stretch.batch.next - 1) as Offset }] };
     return true;
   }
 
@@ -126,12 +144,16 @@ export class Resuming {
     const { past, recent, applied, closed } = this.#options;
     const to = recent.from(partition) ?? applied(partition);
     const changes: WatchChange[] = [];
+    let read = from;
     for await (const stretch of past.read(partition, from, to, closed)) {
       const some = changesIn(stretch);
       if (some === undefined) return;
       for (const change of some) changes.push(change);
       if (!recent.hasRoom(changes)) return;
+      read = stretch.batch.next;
     }
+    // The log may end early for a moment, under a new leader.
+    if (read < to) throw new BitacoraError('log-unavailable', 'the log ends before what this node has applied');
     recent.precede(partition, from, to, changes);
   }
 

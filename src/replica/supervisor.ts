@@ -177,6 +177,8 @@ export class Supervisor {
 
   /** Ends what is under way with an error that was met elsewhere, to be mended as its code says. */
   end(error: Error): void {
+    // What is going to be thrown away is not answered from any more.
+    if (codeOf(error) === 'resync-asked' && this.#state === 'ready') this.#enter('restoring');
     this.#following?.end(error);
   }
 

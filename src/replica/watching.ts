@@ -30,6 +30,8 @@ import { WatchQueue } from './watch-queue.ts';
 
 const mostWatchers = 10_000;
 const pageItems = 500;
+/** A resumed watcher is told more than this before its queue begins to fill, or what comes meanwhile would be too much for it. */
+const mostAtOnce = 1_000;
 /** How long a watcher waits for a node that is of no point in time. */
 const longestWaitMs = 60_000;
 const pauseMs = 50;
@@ -108,9 +110,10 @@ export class Watching {
       let missed: readonly WatchChange[] | undefined = [];
       if (from !== undefined) {
         missed = this.#knows(from) ? this.#resuming.fromMemory(what) : undefined;
-        while (missed === undefined && this.#knows(from) && !ended.aborted) {
-          if (!(yield* this.#resuming.fromLog(what))) break;
-          missed = this.#resuming.fromMemory(what);
+        while ((missed === undefined || missed.length > mostAtOnce) && this.#knows(from) && !ended.aborted) {
+          const whole = yield* missed === undefined ? this.#resuming.fromLog(what) : this.#resuming.told(what, missed, this.#now());
+          missed = whole ? this.#resuming.fromMemory(what) : undefined;
+          if (!whole) break;
         }
       }
       // Since it was known what was missed, nothing was waited for.

@@ -22,8 +22,20 @@ const questionMs = 5_000;
 export function verifyRoutes(rooms: V1Rooms): readonly Route[] {
   const { keyValue, limits, node, members, logger, observeVerification } = rooms;
 
-  async function post({ request, response, query }: CallOf<typeof verifyNodes>): Promise<Told> {
-    checkAsked(request.headers.origin);
+  let underWay = false;
+
+  async function post(call: CallOf<typeof verifyNodes>): Promise<Told> {
+    checkAsked(call.request.headers.origin);
+    if (underWay) throw new BitacoraError('overloaded', 'a verification is under way; each reads all that the nodes hold');
+    underWay = true;
+    try {
+      return await verified(call);
+    } finally {
+      underWay = false;
+    }
+  }
+
+  async function verified({ request, response, query }: CallOf<typeof verifyNodes>): Promise<Told> {
     const waitMs = Math.min(durationMs(query.wait ?? '60s', 'wait'), longestWaitMs);
     await readBody(request, { maxBytes: 0, tooLarge: () => new BitacoraError('bad-request', 'a verification takes no body') });
     const gone = goneSignal(response);
@@ -33,13 +45,16 @@ export function verifyRoutes(rooms: V1Rooms): readonly Route[] {
     const others = members().map(({ address }) =>
       word(address, verification, until, (signal) => rooms.askMember(address, signal, `/v1/verify/${verification.run}`)),
     );
-    const verified = compare(verification.run, verification.positions.map(formatPosition), await Promise.all([own, ...others]));
-    observeVerification(verified.agree, verified.nodes.filter(({ result }) => result === 'differs').length);
-    if (!verified.agree) {
-      const nodes = verified.nodes.filter(({ result }) => result !== 'agrees');
-      logger.warn({ event: 'verify.disagreement', run: verified.run, nodes }, 'not all nodes hold the same, or not all have answered');
+    const words = await Promise.all([own, ...others]);
+    // Who has left hears nothing, and what was not waited for says nothing.
+    gone.throwIfAborted();
+    const result = compare(verification.run, verification.positions.map(formatPosition), words);
+    observeVerification(result.agree, result.nodes.filter(({ result }) => result === 'differs').length);
+    if (!result.agree) {
+      const nodes = result.nodes.filter(({ result }) => result !== 'agrees');
+      logger.warn({ event: 'verify.disagreement', run: result.run, nodes }, 'not all nodes hold the same, or not all have answered');
     }
-    return jsonAnswer(verified);
+    return jsonAnswer(result);
   }
 
   function digestsOf(run: string): Static<typeof DigestsBody> {

@@ -14,10 +14,12 @@ export async function answerPoll(rooms: V1Rooms, response: ServerResponse, watch
   const { signal } = ending;
   const { progress } = watch;
   let waited = false;
+  /** Something was told, if only how far it is: a poll that never comes to that would begin at the same place for ever. */
+  let moved = false;
   const timer = setTimeout(() => {
     waited = true;
     // A state that is being told is told to its end.
-    if (progress.whole) ending.abort();
+    if (progress.whole && moved) ending.abort();
   }, waitMs);
   const told: string[] = [];
   let bytes = 0;
@@ -29,15 +31,17 @@ export async function answerPoll(rooms: V1Rooms, response: ServerResponse, watch
     for (;;) {
       const next = events.next();
       next.catch(() => undefined);
-      const enough = progress.whole && (told.length > 0 || state || waited);
+      const enough = progress.whole && moved && (told.length > 0 || state || waited);
       // With something to tell, only what is there already is waited for.
       const result: IteratorResult<WatchEvent> | undefined = enough ? await Promise.race([next, turn(undefined)]) : await next;
       if (result === undefined || result.done) break;
       const event = result.value;
       progress.after(event);
+      moved = true;
       if (event.kind === 'reset') {
         state = true;
         told.length = 0;
+        bytes = 0;
       }
       if (event.kind === 'sync') continue;
       const line = lineOf(event, undefined);
