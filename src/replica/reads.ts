@@ -245,7 +245,8 @@ export async function askStore<T>(
     meter.read('local', 'error');
     // Closed under this read: it is being opened again.
     if (codeOf(error) === 'closed') throw reopening(error);
-    storeTrouble(error as Error);
+    // What was wrong with one that has been replaced since is not the new one's fault.
+    if (store() === now) storeTrouble(error as Error);
     throw error;
   }
 }
