@@ -1,8 +1,8 @@
 /** `bitacora resync`: a node makes its state anew from the log. */
-import { parseArgs } from 'node:util';
 import { exitCodes } from './exit-codes.ts';
 import { callNode, refusalOf, untilReady } from './node-call.ts';
-import { endpointsOf, ProgressLine, type Shell, timeoutOf, UsageError } from './shell.ts';
+import { askNode } from './node-command.ts';
+import { ProgressLine, type Shell } from './shell.ts';
 
 const help = `bitacora resync: a node makes its state anew from the log
 
@@ -18,38 +18,19 @@ exit code   0 done   1 other   2 asked wrongly   5 no node reached   6 not ready
 `;
 
 /** Resolves with the exit code. */
-export async function resync(argv: readonly string[], shell: Shell): Promise<number> {
-  const { env, out, err } = shell;
-  try {
-    const { values } = parseArgs({
-      args: [...argv],
-      options: {
-        help: { type: 'boolean', short: 'h' },
-        wait: { type: 'boolean' },
-        endpoint: { type: 'string', short: 'e' },
-        timeout: { type: 'string' },
-      },
-    });
-    if (values.help) {
-      out.write(help);
-      return exitCodes.done;
-    }
-    const timeoutMs = timeoutOf(values.timeout ?? '10m');
-    const [endpoint] = endpointsOf(values.endpoint === undefined ? undefined : [values.endpoint], env);
-    const answer = await callNode(endpoint as string, 'POST', '/v1/node/resync', 30_000);
+export function resync(argv: readonly string[], shell: Shell): Promise<number> {
+  const { err } = shell;
+  const command = { name: 'resync', help, flags: ['wait'], usualTimeout: '10m' };
+  return askNode(command, argv, shell, async ({ endpoint, timeoutMs, has }) => {
+    const answer = await callNode(endpoint, 'POST', '/v1/node/resync', 30_000);
     if (answer.status !== 202) {
       err.write(`bitacora resync: ${refusalOf(answer)}\n`);
       return exitCodes.other;
     }
-    if (values.wait === true) return await wait(endpoint as string, timeoutMs, shell);
+    if (has('wait')) return wait(endpoint, timeoutMs, shell);
     err.write('it has begun; /readyz and `bitacora health` tell when it is ready\n');
     return exitCodes.done;
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const isUsage = error instanceof UsageError || code?.startsWith('ERR_PARSE_ARGS') === true;
-    err.write(`bitacora resync: ${message}${isUsage ? '; `bitacora resync --help` says how' : ''}\n`);
-    return isUsage ? exitCodes.usage : exitCodes.unreachable;
-  }
+  });
 }
 
 async function wait(endpoint: string, timeoutMs: number, { err }: Shell): Promise<number> {

@@ -1,8 +1,8 @@
 /** `bitacora verify`: whether all nodes hold the same, and which does not. */
-import { parseArgs } from 'node:util';
 import { exitCodes } from './exit-codes.ts';
 import { callNode, refusalOf, untilReady } from './node-call.ts';
-import { endpointsOf, type Shell, timeoutOf, UsageError } from './shell.ts';
+import { type AskedOfNode, askNode } from './node-command.ts';
+import type { Shell } from './shell.ts';
 
 const help = `bitacora verify: whether all nodes hold the same
 
@@ -25,39 +25,12 @@ interface Verified {
 }
 
 /** Resolves with the exit code. */
-export async function verify(argv: readonly string[], { env, out, err }: Shell): Promise<number> {
-  try {
-    const { values } = parseArgs({
-      args: [...argv],
-      options: {
-        help: { type: 'boolean', short: 'h' },
-        resync: { type: 'boolean' },
-        json: { type: 'boolean' },
-        endpoint: { type: 'string', short: 'e' },
-        timeout: { type: 'string' },
-      },
-    });
-    if (values.help) {
-      out.write(help);
-      return exitCodes.done;
-    }
-    const timeoutMs = timeoutOf(values.timeout ?? '60s');
-    const [endpoint] = endpointsOf(values.endpoint === undefined ? undefined : [values.endpoint], env);
-    return await run(endpoint as string, timeoutMs, { resync: values.resync ?? false, json: values.json ?? false }, { out, err });
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const isUsage = error instanceof UsageError || code?.startsWith('ERR_PARSE_ARGS') === true;
-    err.write(`bitacora verify: ${message}${isUsage ? '; `bitacora verify --help` says how' : ''}\n`);
-    return isUsage ? exitCodes.usage : exitCodes.unreachable;
-  }
+export function verify(argv: readonly string[], shell: Shell): Promise<number> {
+  const command = { name: 'verify', help, flags: ['resync', 'json'], usualTimeout: '60s' };
+  return askNode(command, argv, shell, (asked) => run(asked, shell));
 }
 
-async function run(
-  endpoint: string,
-  timeoutMs: number,
-  { resync, json }: { readonly resync: boolean; readonly json: boolean },
-  { out, err }: Pick<Shell, 'out' | 'err'>,
-): Promise<number> {
+async function run({ endpoint, timeoutMs, has }: AskedOfNode, { out, err }: Shell): Promise<number> {
   // Writing the marks takes its time, too.
   const answer = await callNode(endpoint, 'POST', `/v1/verify?wait=${timeoutMs}ms`, timeoutMs + 30_000);
   if (answer.status !== 200) {
@@ -65,8 +38,8 @@ async function run(
     return exitCodes.other;
   }
   const verified = answer.body as Verified;
-  out.write(json ? `${JSON.stringify(verified)}\n` : tableOf(verified));
-  if (resync) await mend(verified, timeoutMs, err);
+  out.write(has('json') ? `${JSON.stringify(verified)}\n` : tableOf(verified));
+  if (has('resync')) await mend(verified, timeoutMs, err);
   return verified.agree ? exitCodes.done : exitCodes.other;
 }
 

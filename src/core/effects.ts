@@ -7,7 +7,6 @@ import { isOfAnotherLog, written } from './deciding.ts';
 import { isSystemKey } from './keys.ts';
 import { decodeRun, type Rules } from './machine.ts';
 import { never } from './position.ts';
-import { decodeRecord } from './record.ts';
 
 /** A write to a key; `entry` undefined: whether it had its effect is not known, or not all that came before it. */
 export interface Effect {
@@ -35,9 +34,8 @@ export function effectOf(record: LogRecord, fate: Fate | undefined, rules: Rules
  * says is right whether or not it was heeded: its writer held it.
  */
 export function statedBy(record: LogRecord, rules: Rules): Entry | undefined {
-  const decoded = decodeRecord(record);
-  if (typeof decoded === 'string' || decoded.stated === undefined || isSystemKey(decoded.key)) return undefined;
-  if (typeof decodeRun([record], rules)[0] === 'string') return undefined;
+  const [decoded] = decodeRun([record], rules);
+  if (decoded === undefined || typeof decoded === 'string' || decoded.stated === undefined || isSystemKey(decoded.key)) return undefined;
   const { version, deleted, time, id, by } = decoded.stated;
   if (version === never || isOfAnotherLog(record, decoded.stated)) return undefined;
   const value = deleted || record.value === null ? new Uint8Array(0) : record.value;

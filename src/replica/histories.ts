@@ -7,22 +7,25 @@ import { checkKey } from '../core/keys.ts';
 import { isLive } from '../core/machine.ts';
 import { partitionOf } from '../core/partitioner.ts';
 import { formatPosition } from '../core/position.ts';
-import type { History, HistoryOptions, Millis, Moment, Offset, Partition, Position, ReadAnswer, ReadOptions } from '../ports.ts';
+import type { Entry, History, HistoryOptions, Millis, Moment, Offset, Partition, Position, ReadAnswer, ReadOptions } from '../ports.ts';
 import { foundOf } from './found.ts';
 import { Page } from './history-page.ts';
 import { type Known, type Look, lookBack } from './looking-back.ts';
 import type { Past } from './past.ts';
 import type { Patience } from './patience.ts';
 import { Reaching } from './reaching.ts';
-import { askStore, doubtPauseMs, inDoubt, type ReadsOptions } from './reads.ts';
+import { doubtPauseMs, inDoubt, type ReadsOptions } from './reads.ts';
 import { Sight } from './sight.ts';
 
 const mostVersions = 1_000;
 const mostLooking = 16;
 const defaultWaitMs = 5_000;
 
-export interface HistoriesOptions extends Omit<ReadsOptions, 'peers' | 'peerReads' | 'peerTimeoutMs' | 'behind'> {
+export interface HistoriesOptions
+  extends Omit<ReadsOptions, 'peers' | 'peerReads' | 'peerTimeoutMs' | 'behind' | 'store' | 'storeTrouble' | 'meter'> {
   readonly past: Past;
+  /** What this node holds. Errors: `store-failed`. */
+  readonly entry: (key: string) => Promise<Entry | undefined>;
 }
 
 export class Histories {
@@ -121,7 +124,7 @@ export class Histories {
       const before = doubtsEnded();
       const position = { partition, offset: applied(partition) };
       if (certain()) {
-        const entry = await askStore(this.#options, async (store) => store.peek(key) ?? (await store.get(key)));
+        const entry = await this.#options.entry(key);
         if (certain() && before === doubtsEnded()) return { bytes, applied: position, entry };
       }
       if (await patience.pause(clock, doubtPauseMs)) continue;

@@ -3,7 +3,6 @@
  * where the key is old, so whoever asks says how long.
  */
 import { effectOf, statedBy } from '../core/effects.ts';
-import { BitacoraError } from '../core/errors.ts';
 import type { Rules } from '../core/machine.ts';
 import type { Entry, LogRecord, Millis, Offset, Position } from '../ports.ts';
 import { lastGap } from './kept.ts';
@@ -67,7 +66,7 @@ export class Completeness {
   }
 }
 
-/** Looks at everything before `to`, which must be applied, until the log's beginning or the caller ends it. Errors: those of `Log.read`. */
+/** Looks at everything before `to`, which must be applied, until the log's beginning or the caller ends it. Errors: those of `Past.read`. */
 export async function* lookBack(
   past: Past,
   key: Uint8Array,
@@ -78,13 +77,7 @@ export async function* lookBack(
   for (let end = to; end > 0; length = Math.min(length * growth, longestStretch)) {
     const from = Math.max(0, end - length) as Offset;
     const view = new View(key, from, end);
-    let read = from;
-    for await (const stretch of past.read(partition, from, end, signal)) {
-      view.see(stretch);
-      read = stretch.batch.next;
-    }
-    // The log may end early for a moment, under a new leader: what it did not tell must not count as nothing.
-    if (read < end) throw new BitacoraError('log-unavailable', 'the log ends before what this node has applied');
+    for await (const stretch of past.read(partition, from, end, signal)) view.see(stretch);
     yield view;
     end = view.from;
   }

@@ -28,27 +28,33 @@ export class Past {
     this.#options = options;
   }
 
-  /** The stretch from `from` up to `to`, which must be applied. Errors: those of `Log.read`. */
+  /**
+   * The stretch from `from` up to `to`, which must be applied. Errors: those of `Log.read`; `log-unavailable` too when the log ends before:
+   * under a new leader it may for a moment, and what it did not tell must not count as nothing.
+   */
   async *read(partition: Partition, from: Offset, to: Offset, signal?: AbortSignal): AsyncGenerator<Stretch> {
     const log = this.#options.log();
     if (log === undefined) throw notReached();
     const { partitions, compactionLagMs } = log.identity;
     const rules = { partition, partitions, compactionLagMs };
+    let next = from;
     try {
       for await (const batch of log.read({ partition, from, to }, signal)) {
         const loop = this.#loop();
         yield { batch, rules, fate: (offset) => loop.fate(partition, offset), fatesFrom: loop.fatesFrom(partition) };
+        next = batch.next;
       }
     } catch (error) {
       // A log that is closed under the reader is replaced, unless the reader, or the node, goes away.
       throw codeOf(error) === 'closed' && !signal?.aborted && log !== this.#options.log() ? notReached(error) : error;
     }
+    if (next < to) throw endsBefore();
   }
 
   /** The beginning of a stretch: its first batch. Errors: those of `Log.read`; `log-unavailable` when it holds none now. */
   async first(partition: Partition, from: Offset, to: Offset, signal?: AbortSignal): Promise<Stretch> {
     for await (const stretch of this.read(partition, from, to, signal)) return stretch;
-    throw new BitacoraError('log-unavailable', 'the log ends before what this node has applied');
+    throw endsBefore();
   }
 
   /** Log time of the newest record applied in a partition. Errors: `log-unavailable` while the log is not followed. */
@@ -66,6 +72,10 @@ export class Past {
     if (loop === undefined) throw notReached();
     return loop;
   }
+}
+
+function endsBefore(): BitacoraError {
+  return new BitacoraError('log-unavailable', 'the log ends before what this node has applied');
 }
 
 function notReached(cause?: unknown): BitacoraError {

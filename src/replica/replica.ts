@@ -185,7 +185,12 @@ export class Replica implements KeyValue {
       newRun: () => chance.uuid(),
       certain: () => this.#supervisor.certain,
     });
-    this.#histories = new Histories({ ...local, past, restoring: () => this.#supervisor.restoring });
+    this.#histories = new Histories({
+      ...local,
+      past,
+      restoring: () => this.#supervisor.restoring,
+      entry: (key) => this.#reads.entry(key),
+    });
     this.#watching = new Watching({
       clock,
       limits,

@@ -5,7 +5,7 @@
  */
 import { bytesOf } from '../core/bytes.ts';
 import { effectOf } from '../core/effects.ts';
-import { BitacoraError, codeOf } from '../core/errors.ts';
+import { codeOf } from '../core/errors.ts';
 import { partitionOf } from '../core/partitioner.ts';
 import type { Clock, Offset, Partition, Position, WatchChange, WatchEvent } from '../ports.ts';
 import { changeOf } from './found.ts';
@@ -144,16 +144,12 @@ export class Resuming {
     const { past, recent, applied, closed } = this.#options;
     const to = recent.from(partition) ?? applied(partition);
     const changes: WatchChange[] = [];
-    let read = from;
     for await (const stretch of past.read(partition, from, to, closed)) {
       const some = changesIn(stretch);
       if (some === undefined) return;
       for (const change of some) changes.push(change);
       if (!recent.hasRoom(changes)) return;
-      read = stretch.batch.next;
     }
-    // The log may end early for a moment, under a new leader.
-    if (read < to) throw new BitacoraError('log-unavailable', 'the log ends before what this node has applied');
     recent.precede(partition, from, to, changes);
   }
 
