@@ -145,6 +145,11 @@ export class ApplyLoop {
     return this.#checkpoints;
   }
 
+  /** Reads may show what stands before: all of it was handed to the store, which may still be writing. */
+  handed(partition: Partition): Offset {
+    return (this.#staged[partition] as Checkpoint).next;
+  }
+
   /** Log time of the newest record applied in a partition. */
   logTime(partition: Partition): Millis {
     return (this.#checkpoints[partition] as Checkpoint).logTime;

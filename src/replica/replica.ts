@@ -30,6 +30,7 @@ import type {
   ReadOptions,
   Reverted,
   RevertOptions,
+  Sealed,
   Seeding,
   SkippedRecord,
   Store,
@@ -44,6 +45,7 @@ import { Horizon } from './horizon.ts';
 import { Listings } from './listing.ts';
 import { Past } from './past.ts';
 import { type PeerReads, Reads } from './reads.ts';
+import { Sealing } from './sealing.ts';
 import { Supervisor } from './supervisor.ts';
 import type { Sweeping } from './sweeping.ts';
 import { Verifying } from './verifying.ts';
@@ -58,8 +60,11 @@ export interface ReplicaOptions {
   readonly openLog: () => Promise<Log>;
   /** Opens the local database. Errors: `store-damaged` (set aside and made anew), others end the node. */
   readonly openStore: () => Promise<Store>;
-  /** Puts the (closed) local database out of the way, so that `openStore` makes a fresh one. */
-  readonly setStoreAside: (reason: string) => Promise<void>;
+  /**
+   * Puts the (closed) local database out of the way, so that `openStore` makes a fresh one. `lastCopy`: what is in it may be nowhere else, so
+   * it must stay until a person removes it.
+   */
+  readonly setStoreAside: (reason: string, lastCopy: boolean) => Promise<void>;
   /** Takes a whole store from another node, in the place of this one's; undefined: there is no such way. */
   readonly seed?: Seeding | undefined;
   readonly peers: Peers;
@@ -101,6 +106,7 @@ export class Replica implements KeyValue {
   readonly #watching: Watching;
   readonly #verifying: Verifying;
   readonly #writes: Writes;
+  readonly #sealing: Sealing;
   readonly #skipped: SkippedRecord[] = [];
   #draining = false;
   #closing: Promise<void> | undefined;
@@ -132,6 +138,16 @@ export class Replica implements KeyValue {
       },
       log: () => this.#supervisor.log,
       caughtUp: () => this.#supervisor.caughtUp,
+      sealed: () => this.#sealing.refusal(),
+    });
+    this.#sealing = new Sealing({
+      log: () => this.#supervisor.log,
+      author: () => this.#writes.author(),
+      clock,
+      timeoutMs: options.writeTimeoutMs,
+      entry: (key) => this.#reads.entry(key),
+      caughtUp: () => this.#supervisor.caughtUp,
+      probe: (partition, partitions) => horizon.record(partition, partitions),
     });
     this.#supervisor = new Supervisor({
       ...options,
@@ -196,6 +212,7 @@ export class Replica implements KeyValue {
       limits,
       partitions: local.partitions,
       applied: local.applied,
+      shown: (partition) => this.#supervisor.shown(partition),
       genesis: local.genesis,
       past,
       whole: local.whole,
@@ -221,11 +238,13 @@ export class Replica implements KeyValue {
     const { progress, log, store } = this.#supervisor;
     const state = this.#state;
     const ready = state === 'ready';
+    const sealed = log?.sealed ?? false;
     return {
       state,
-      reason: this.#supervisor.reason,
+      reason: this.#supervisor.reason ?? (sealed ? 'the log is sealed: reads are answered, writes are refused' : undefined),
       ready,
-      writable: ready && log?.state === 'connected',
+      writable: ready && log?.state === 'connected' && !sealed,
+      sealed,
       progress: this.#supervisor.ratio,
       recordsPerSecond: Math.round(progress?.recordsPerSecond ?? 0),
       secondsLeft: progress?.secondsLeft,
@@ -310,6 +329,14 @@ export class Replica implements KeyValue {
     if (this.#supervisor.loop === undefined)
       throw new BitacoraError('log-unavailable', 'without the log there is nothing to make the state from');
     this.#supervisor.end(new BitacoraError('resync-asked', 'an operator has asked for it'));
+  }
+
+  async seal(to?: string): Promise<Sealed> {
+    return this.#sealing.seal(to);
+  }
+
+  async unseal(): Promise<void> {
+    return this.#sealing.unseal();
   }
 
   /** Says not ready, and goes on serving. */

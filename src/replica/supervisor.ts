@@ -18,7 +18,7 @@ import { Following } from './following.ts';
 import type { Mark } from './marks.ts';
 import type { Progress } from './progress.ts';
 import type { ReplicaOptions } from './replica.ts';
-import { compareWithLog } from './same-log.ts';
+import { compareWithLog, isLastCopy } from './same-log.ts';
 import { SweepCursor } from './sweeping.ts';
 
 const longestPauseMs = 5_000;
@@ -64,6 +64,7 @@ export class Supervisor {
   #isDoubtful: (key: string) => boolean = () => false;
   /** Where the store stood that is being opened again: what was told of it must not be taken for unseen meanwhile. */
   #appliedBefore: readonly Offset[] = [];
+  #genesisBefore: string | undefined;
   #wake: () => void = () => undefined;
   #running: Promise<void> = Promise.resolve();
 
@@ -151,12 +152,17 @@ export class Supervisor {
     return this.#following?.progress.applied[partition] ?? stored ?? (0 as Offset);
   }
 
+  /** Everything that reads may show stands before this offset, which is ahead of `applied` while the store writes. */
+  shown(partition: Partition): Offset {
+    return this.#following?.loop.handed(partition) ?? this.applied(partition);
+  }
+
   get partitions(): number {
     return this.#log?.identity.partitions ?? this.#store?.identity?.partitions ?? this.#options.partitions;
   }
 
   get genesis(): string | undefined {
-    return this.#following?.genesis ?? this.#store?.identity?.genesis?.id;
+    return this.#following?.genesis ?? (this.#store === undefined ? this.#genesisBefore : this.#store.identity?.genesis?.id);
   }
 
   get entries(): number {
@@ -313,7 +319,7 @@ export class Supervisor {
         // Who asked for the log's own word is not given another node's.
         if (code === 'resync-asked') this.#maySeed = false;
         await this.#closeLog();
-        await this.#rebuild(error.message);
+        await this.#rebuild(error);
         return;
       case 'store-failed':
         logger.error({ event: 'store.reopen', failures, reason: error.message }, 'the local database failed and is opened again');
@@ -345,20 +351,23 @@ export class Supervisor {
   async #closeStore(): Promise<void> {
     const store = this.#store;
     this.#appliedBefore = store?.checkpoints.map(({ next }) => next) ?? this.#appliedBefore;
+    this.#genesisBefore = store?.identity?.genesis?.id ?? this.#genesisBefore;
     this.#store = undefined;
     await store?.close();
   }
 
-  async #rebuild(reason: string): Promise<void> {
+  async #rebuild(error: Error): Promise<void> {
+    const lastCopy = await isLastCopy(this.#store, error);
     await this.#closeStore();
     this.#appliedBefore = [];
+    this.#genesisBefore = undefined;
     this.#options.lost();
     try {
-      await this.#options.setStoreAside(reason);
-    } catch (error) {
+      await this.#options.setStoreAside(error.message, lastCopy);
+    } catch (failure) {
       // The next attempt finds the store as it was, and tries again.
       this.#options.logger.error(
-        { event: 'store.set-aside.failed', reason: (error as Error).message },
+        { event: 'store.set-aside.failed', reason: (failure as Error).message },
         'the local database cannot be moved away',
       );
     }
@@ -375,7 +384,7 @@ export class Supervisor {
         'the local state is set aside and rebuilt from the log',
       );
       this.#options.meter.rebuilt('store-damaged');
-      await this.#options.setStoreAside(reason);
+      await this.#options.setStoreAside(reason, false);
       return this.#options.openStore();
     }
   }

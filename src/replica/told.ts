@@ -33,10 +33,13 @@ export class Told {
     for (const { partition, offset } of positions) this.advance(partition, (offset + 1) as Offset);
   }
 
-  /** All up to these places has been told. */
-  sync(positions: readonly Position[]): WatchEvent {
-    this.reach(positions);
-    return { kind: 'sync', positions };
+  /** All up to these places has been told; and up to those that were told of before, should the node be behind them. */
+  sync(now: readonly Position[]): WatchEvent {
+    this.reach(now);
+    // Of a partition without a record there is no place to tell.
+    const told = [...this.#until].filter(([, offset]) => offset > never);
+    const positions = told.map(([partition, offset]) => ({ partition, offset: offset as Offset }));
+    return { kind: 'sync', positions: positions.sort((a, b) => a.partition - b.partition) };
   }
 
   /** The state of a moment is about to be told. */

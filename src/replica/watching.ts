@@ -43,6 +43,8 @@ export interface WatchingOptions {
   readonly limits: Limits;
   readonly partitions: () => number;
   readonly applied: (partition: Partition) => Offset;
+  /** Everything that `list` and `readLocal` may have shown stands before this offset; not before `applied`. */
+  readonly shown: (partition: Partition) => Offset;
   readonly genesis: () => string | undefined;
   readonly past: Past;
   /** No jump in offsets is unresolved. */
@@ -115,6 +117,8 @@ export class Watching {
           missed = whole ? this.#resuming.fromMemory(what) : undefined;
           if (!whole) break;
         }
+        // The watcher took his time, and the node may be making its store anew, for another log perhaps: what is missed is not known.
+        if (!this.#knows(from)) missed = undefined;
       }
       // Since it was known what was missed, nothing was waited for.
       this.#add(queue);
@@ -126,7 +130,8 @@ export class Watching {
         if (wanted.some(({ learned }) => learned)) queue.lose();
         else {
           for (const change of wanted) if (told.note(change)) yield eventOf(change);
-          yield told.sync(now);
+          // The watcher took his time: if the log is another one by now, these are no places of it.
+          if (!queue.lost) yield told.sync(now);
         }
       }
       while (!ended.aborted) {
@@ -193,7 +198,8 @@ export class Watching {
       }
     }
     // What the state was told with may be newer than its moment: whoever is resumed from the `sync` has to have been told all up to it, and
-    // nothing beyond it, or it would be told once more what came before that.
+    // nothing beyond it, or it would be told once more what came before that. A key may even lack because its delete was about to be applied.
+    await this.#untilApplied(what, this.#each(this.#options.shown));
     while (!queue.idle || told.isAhead) {
       await queue.come();
       if (queue.lost || ended.aborted) return;
@@ -234,21 +240,37 @@ export class Watching {
     }
   }
 
+  /** What was shown is applied, so that its changes have come; or the queue is lost, and the state has to be told again. */
+  async #untilApplied({ queue, ended }: Watched, shown: readonly Offset[]): Promise<void> {
+    const { clock, applied } = this.#options;
+    const patience = new Patience(clock, longestWaitMs, ended);
+    try {
+      while (!queue.lost && !ended.aborted && shown.some((next, i) => applied(i as Partition) < next)) {
+        if ((await patience.pause(clock, pauseMs)) || ended.aborted) continue;
+        throw new BitacoraError('position-not-reached', 'what was shown is not written yet');
+      }
+    } finally {
+      patience.end();
+    }
+  }
+
   /** What was told of a log that is another now does not count. */
   #reaches({ told, log }: Watched): boolean {
-    const { partitions, applied, genesis } = this.#options;
+    const { applied, genesis } = this.#options;
     const now = genesis();
     if (log !== undefined && now !== undefined && log !== now) return true;
-    return Array.from({ length: partitions() }, (_, i) => i as Partition).every((each) => applied(each) >= told.next(each));
+    return this.#each(applied).every((next, i) => next >= told.next(i as Partition));
+  }
+
+  #each(offset: (partition: Partition) => Offset): Offset[] {
+    return Array.from({ length: this.#options.partitions() }, (_, i) => offset(i as Partition));
   }
 
   /** The newest records that are applied. */
   #now(): Position[] {
-    const { partitions, applied } = this.#options;
-    return Array.from({ length: partitions() }, (_, i) => {
-      const partition = i as Partition;
-      return { partition, offset: (applied(partition) - 1) as Offset };
-    }).filter(({ offset }) => offset >= 0);
+    return this.#each(this.#options.applied)
+      .map((next, i) => ({ partition: i as Partition, offset: (next - 1) as Offset }))
+      .filter(({ offset }) => offset >= 0);
   }
 }
 

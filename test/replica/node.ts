@@ -50,6 +50,8 @@ export interface TestNode {
   readonly disk: () => MemoryDisk;
   /** Why stores were set aside. */
   readonly aside: string[];
+  /** Of each of them: whether it may be the last copy of something. */
+  readonly lastCopies: boolean[];
   /** Logs opened, the newest last. */
   readonly logs: MemoryLog[];
   readonly fatal: Error[];
@@ -63,6 +65,7 @@ export async function startNode({ clock, topic }: World, options: NodeOptions = 
   let disk = options.disk ?? new MemoryDisk();
   const faults: Faults = {};
   const aside: string[] = [];
+  const lastCopies: boolean[] = [];
   const logs: MemoryLog[] = [];
   const fatal: Error[] = [];
   const metered: string[] = [];
@@ -78,10 +81,11 @@ export async function startNode({ clock, topic }: World, options: NodeOptions = 
         return options.changed?.(log) ?? log;
       }),
     openStore: async () => withHashmap(new FaultyStore(await openMemoryStore(disk), faults), options.cacheBytes ?? 1_000_000),
-    setStoreAside: async (reason) => {
+    setStoreAside: async (reason, lastCopy) => {
       // A disk takes its time, and others look at the node meanwhile.
       await settle();
       aside.push(reason);
+      lastCopies.push(lastCopy);
       disk = new MemoryDisk();
     },
     seed: options.seed?.((laid) => {
@@ -103,7 +107,7 @@ export async function startNode({ clock, topic }: World, options: NodeOptions = 
     onFatal: (error) => fatal.push(error),
   });
   onTestFinished(() => clock.outcome(replica.close()));
-  return { replica, faults, disk: () => disk, aside, logs, fatal, peers, metered };
+  return { replica, faults, disk: () => disk, aside, lastCopies, logs, fatal, peers, metered };
 }
 
 /** Starts a node and lets time pass until it is ready. */

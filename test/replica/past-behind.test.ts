@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { bytesOf } from '../../src/core/bytes.ts';
 import type { Log, LogRange, Millis, Position } from '../../src/ports.ts';
 import { gate } from './gate.ts';
-import { codeFrom, openWorld, readyNode, textOfAnswer, untilApplied, write } from './node.ts';
+import { codeFrom, openWorld, readyNode, textOfAnswer, untilApplied, untilReady, write } from './node.ts';
 
 /** A log whose stretches end so many records early, as under a new leader that does not know yet what is committed. */
 const endingEarly =
@@ -114,4 +114,31 @@ test('a node that comes to a mark minutes later takes its digest all the same', 
   await untilApplied(world, one, two);
   await world.clock.advance(100);
   expect(two.replica.digests(run)).toEqual(one.replica.digests(run));
+});
+
+test('a watcher who took his time while the log became another one is told a reset before anything else', async () => {
+  const world = openWorld({ partitions: 1 });
+  const one = await readyNode(world);
+  const { position } = await write(world, one, 'k', '0');
+  for (let i = 1; i <= 3; i++) await write(world, one, 'k', `${i}`);
+  await world.clock.outcome(one.replica.close());
+  const two = await readyNode(world, { disk: one.disk() });
+  const from = { genesis: two.replica.genesis as string, positions: [position] };
+  const stop = new AbortController();
+  const events = two.replica.watch({ key: 'k', from, signal: stop.signal });
+  const first = await world.clock.outcome(events.next());
+  expect(first.value).toMatchObject({ kind: 'put' });
+  world.topic.recreate('other-cluster');
+  await world.clock.until('it is rebuilt', () => two.aside.length > 0);
+  // It takes the rest at the moment when the node knows of no log at all.
+  const told: string[] = [];
+  void (async () => {
+    for await (const event of events) told.push(event.kind === 'put' ? Buffer.from(event.found.value).toString() : event.kind);
+  })();
+  await untilReady(world, two);
+  await write(world, two, 'k', 'new');
+  await world.clock.until('it is told', () => told.includes('new'));
+  stop.abort();
+  // No `sync` in between: it would be of the old log's places.
+  expect(told.slice(0, 3)).toEqual(['2', '3', 'reset']);
 });

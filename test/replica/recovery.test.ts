@@ -30,6 +30,7 @@ test.each(['same-cluster', 'other-cluster'] as const)('a log made anew under the
   await untilReady(world, node);
   await untilApplied(world, node);
   expect(node.aside).toHaveLength(1);
+  expect(node.lastCopies).toEqual([true]);
   expect(await holds(node, 'old')).toBeUndefined();
   expect(await holds(node, 'a')).toBe('19');
   expect(node.replica.status.genesis).not.toBe(genesis);
@@ -44,7 +45,24 @@ test('a log made anew while the node was down is noticed when it comes back', as
   const second = await readyNode(world, { disk: first.disk() });
   expect(second.aside).toHaveLength(1);
   expect(second.aside[0]).toContain('cluster');
+  expect(second.lastCopies).toEqual([true]);
   expect(await holds(second, 'old')).toBeUndefined();
+});
+
+test('of a log that is gone a store without keys of users is no loss, one with a deleted key may be', async () => {
+  const world = openWorld();
+  const node = await readyNode(world);
+  await world.clock.until('the log has its identity', () => node.replica.status.genesis !== undefined);
+  await untilApplied(world, node);
+  world.topic.recreate('other-cluster');
+  await world.clock.until('it is rebuilt', () => node.aside.length === 1);
+  await untilReady(world, node);
+  await write(world, node, 'k', 'v');
+  await remove(world, node, 'k');
+  await untilApplied(world, node);
+  world.topic.recreate('other-cluster');
+  await world.clock.until('it is rebuilt again', () => node.aside.length === 2);
+  expect(node.lastCopies).toEqual([false, true]);
 });
 
 test('the status can be asked at any moment of a rebuild', async () => {
@@ -190,7 +208,8 @@ test('a node that was away longer than the log keeps tombstones does not trust w
   world.topic.inject(partition, put('k2', 'v'));
   const second = await readyNode(world, { disk: first.disk() });
   expect(await holds(second, 'k')).toBeUndefined();
-  expect(second.aside).toHaveLength(1);
+  // The log is its own, and holds what the store held.
+  expect([second.aside.length, second.lastCopies]).toEqual([1, [false]]);
 });
 
 test('a quiet log is no long absence', async () => {

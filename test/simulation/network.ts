@@ -7,9 +7,11 @@ import type {
   LogRange,
   LogState,
   NewRecord,
+  Offset,
   Partition,
   PartitionBounds,
   Position,
+  SealOptions,
   StoreBatch,
   SubscribeOptions,
   Subscriber,
@@ -81,6 +83,18 @@ export class NetworkLog implements Log {
 
   get state(): LogState {
     return this.#log.state;
+  }
+
+  get sealed(): boolean {
+    return this.#log.sealed;
+  }
+
+  seal(options: SealOptions): Promise<readonly Offset[]> {
+    return this.#log.seal(options);
+  }
+
+  unseal(): Promise<void> {
+    return this.#log.unseal();
   }
 
   /** What is appended from now on arrives only then. */

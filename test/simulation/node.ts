@@ -81,6 +81,12 @@ export class SimulatedNode {
     this.#clock = nodeClock;
     const replica = await openReplica({
       node: this.name,
+      // As short as can be: what is gone is due to be swept at once, and by all nodes.
+      sweeping: {
+        graceMs: 1,
+        recordsPerSecond: 1_000,
+        meter: { swept: () => world.count('swept'), passed: ({ outcome }) => world.count(`sweeps ${outcome}`) },
+      },
       openLog: async () => {
         if (clock.monotonic() < this.#cutUntil) throw new BitacoraError('log-unavailable', 'there is no way to the log');
         const log = new NetworkLog({
@@ -108,6 +114,8 @@ export class SimulatedNode {
         return store;
       },
       setStoreAside: async (reason) => {
+        // The dead touch no disk.
+        if (nodeClock.stopped) return new Promise<void>(() => undefined);
         if (!this.#damaged) this.troubles.push(`${this.name} set its store aside: ${reason}`);
         this.#damaged = false;
         world.count('rebuilds');
