@@ -1,6 +1,7 @@
 /** What the rooms of the HTTP face hand one another. Express is not among it: its name stays in `router.ts`. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { KeyValue, Logger } from '../../src/ports.ts';
+import type { Bodies } from './body.ts';
 
 /** Answers one request. What it throws is answered by `failures.ts`. */
 export type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void> | void;
@@ -35,6 +36,8 @@ export interface HttpLimits {
   readonly maxValueBytes: number;
   /** Request line and headers together. */
   readonly maxHeaderBytes: number;
+  /** What the bodies of all requests under way may take up together. */
+  readonly maxBodiesBytes: number;
   /** Connections above this are closed at once. */
   readonly maxConnections: number;
   readonly headersTimeoutMs: number;
@@ -51,6 +54,7 @@ export interface Rooms {
   readonly keyValue: KeyValue;
   readonly limits: HttpLimits;
   readonly respond: Respond;
+  readonly bodies: Bodies;
   readonly logger: Logger;
   /** Headers that say who answers and how far behind it is. */
   readonly freshness: () => readonly string[];

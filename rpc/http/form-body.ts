@@ -1,7 +1,7 @@
 /** Reads the body of a form within a bound: refused by its announced length before reading, by what it has come to while reading. */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { BitacoraError } from '../../src/core/errors.ts';
-import { announcedBytes, readBody } from './body.ts';
+import { announcedBytes, type Bodies } from './body.ts';
 import { type Parameters, parseParameters } from './query.ts';
 
 /** Room for the key and the names beside the value. */
@@ -17,13 +17,18 @@ export function formTooLong(request: IncomingMessage, maxValueBytes: number): bo
 
 /**
  * The parameters of a form; none when the body is of another type, which is read and thrown away.
- * Errors: `value-too-large`, `bad-request`. After an error the rest of the body is left unread: `respond` sees to it.
+ * Errors: `value-too-large`, `bad-request`, `overloaded`. After an error the rest of the body is left unread: `respond` sees to it.
  */
-export async function readForm(request: IncomingMessage, maxValueBytes: number): Promise<Parameters> {
+export async function readForm(
+  bodies: Bodies,
+  request: IncomingMessage,
+  response: ServerResponse,
+  maxValueBytes: number,
+): Promise<Parameters> {
   const tooLarge = (): Error => new BitacoraError('value-too-large', `the value is over the limit of ${maxValueBytes} bytes`);
   if (formTooLong(request, maxValueBytes)) throw tooLarge();
   const weigh = (chunk: Buffer): number => chunk.length - 2 * escapesIn(chunk);
-  const body = await readBody(request, { maxBytes: maxValueBytes + beside, weigh, tooLarge });
+  const body = await bodies.read(request, response, { maxBytes: maxValueBytes + beside, weigh, tooLarge });
   const type = request.headers['content-type'] ?? '';
   const isForm = /^application\/x-www-form-urlencoded\s*(;|$)/i.test(type);
   return isForm ? parseParameters(body.toString('latin1')) : new Map();

@@ -27,7 +27,7 @@ export function rpcRoute(rooms: Rooms): Route {
 
   async function post(request: IncomingMessage, response: ServerResponse): Promise<void> {
     // The body is taken first, so that the connection can go on whatever is wrong with the query.
-    const form = await readForm(request, limits.maxValueBytes);
+    const form = await readForm(rooms.bodies, request, response, limits.maxValueBytes);
     const query = queryOf(request.url ?? '');
     const key = requiredKey(query, form);
     const value = query.get('value') ?? form.get('value');

@@ -6,6 +6,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { Server as NetServer, type Socket } from 'node:net';
 import type { KeyValue, Logger, Member } from '../../src/ports.ts';
 import { listen } from '../listen.ts';
+import { Bodies } from './body.ts';
 import { clusterRoute } from './cluster-route.ts';
 import { Connections } from './connections.ts';
 import type { HttpLimits, Route, Tell } from './exchange.ts';
@@ -85,7 +86,8 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
   const { node, version, members, askMember, observeWatch = () => undefined, heartbeatMs = usualHeartbeatMs } = options;
   const observeVerification = options.observeVerification ?? (() => undefined);
   const watching = { streams, observeWatch, observeVerification, heartbeatMs };
-  const rooms: V1Rooms = { keyValue, limits, respond, logger, freshness, node, version, members, askMember, ...watching };
+  const bodies = new Bodies(limits.maxBodiesBytes);
+  const rooms: V1Rooms = { keyValue, limits, respond, bodies, logger, freshness, node, version, members, askMember, ...watching };
   const routes = [
     rpcRoute(rooms),
     clusterRoute(rooms),

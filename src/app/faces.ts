@@ -29,6 +29,7 @@ export function serveHttp(
     limits: {
       maxValueBytes: config.maxValueBytes,
       maxHeaderBytes: config.maxHeaderBytes,
+      maxBodiesBytes: config.maxBodiesBytes,
       maxConnections: config.maxConnections,
       headersTimeoutMs: config.headersTimeoutMs,
       requestTimeoutMs: config.requestTimeoutMs,
@@ -39,7 +40,7 @@ export function serveHttp(
     observe: (route, method, status, seconds) => metrics.observeHttp(route, method, status, seconds),
     observeWatch: metrics.observeWatch,
     observeVerification: metrics.observeVerification,
-    giving: { source, bytesPerSecond: config.seedBytesPerSecond },
+    giving: { source, bytesPerSecond: config.seedBytesPerSecond, observe: metrics.givingMeter },
     logger,
     drainMs: config.drainTimeoutMs,
   });

@@ -125,7 +125,8 @@ test('a watcher who took his time while the log became another one is told a res
   const two = await readyNode(world, { disk: one.disk() });
   const from = { genesis: two.replica.genesis as string, positions: [position] };
   const stop = new AbortController();
-  const events = two.replica.watch({ key: 'k', from, signal: stop.signal });
+  const watch = two.replica.watch({ key: 'k', from, signal: stop.signal });
+  const events = watch[Symbol.asyncIterator]();
   const first = await world.clock.outcome(events.next());
   expect(first.value).toMatchObject({ kind: 'put' });
   world.topic.recreate('other-cluster');
@@ -133,7 +134,9 @@ test('a watcher who took his time while the log became another one is told a res
   // It takes the rest at the moment when the node knows of no log at all.
   const told: string[] = [];
   void (async () => {
-    for await (const event of events) told.push(event.kind === 'put' ? Buffer.from(event.found.value).toString() : event.kind);
+    for (let next = await events.next(); !next.done; next = await events.next()) {
+      told.push(next.value.kind === 'put' ? Buffer.from(next.value.found.value).toString() : next.value.kind);
+    }
   })();
   await untilReady(world, two);
   await write(world, two, 'k', 'new');

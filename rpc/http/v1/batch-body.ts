@@ -1,8 +1,8 @@
 /** The body of a batch: read within a bound, taken apart, and checked before anything is done. */
-import type { IncomingMessage } from 'node:http';
 import { textOf } from '../../../src/core/bytes.ts';
 import { BitacoraError } from '../../../src/core/errors.ts';
-import { announcedBytes, readBody } from '../body.ts';
+import { announcedBytes, type Bodies } from '../body.ts';
+import type { Call } from './answering.ts';
 import { maxBatchBytes } from './rooms.ts';
 import { check, type Static } from './schema.ts';
 import { BatchBody, BatchList, type BatchOperation, maxOperations } from './shapes.ts';
@@ -12,15 +12,20 @@ export interface Batch {
   readonly atomic: boolean;
 }
 
-/** Errors: `bad-request`, `value-too-large`. */
-export async function readBatch(request: IncomingMessage, contentType: string, maxValueBytes: number): Promise<Batch> {
+/** Errors: `bad-request`, `value-too-large`, `overloaded`. */
+export async function readBatch(
+  bodies: Bodies,
+  { request, response }: Pick<Call, 'request' | 'response'>,
+  contentType: string,
+  maxValueBytes: number,
+): Promise<Batch> {
   // Only types that a page of another site cannot send without asking first.
   const kind = /^application\/(json|x-ndjson)\s*(?:;|$)/i.exec(contentType)?.[1]?.toLowerCase();
   if (kind === undefined) throw new BitacoraError('bad-request', 'a batch is application/json or application/x-ndjson (curl --json)');
   const maxBytes = maxBatchBytes(maxValueBytes);
   const tooLarge = (): Error => new BitacoraError('value-too-large', `the batch is over the limit of ${maxBytes} bytes`);
   if (announcedBytes(request) > maxBytes) throw tooLarge();
-  const text = textOf(await readBody(request, { maxBytes, tooLarge }));
+  const text = textOf(await bodies.read(request, response, { maxBytes, tooLarge }));
   if (text === undefined) throw new BitacoraError('bad-request', 'the body is not valid UTF-8');
   if (kind === 'x-ndjson') return { operations: check(BatchList, lines(text), 'the operations:'), atomic: false };
   const parsed = parse(text, 'the body');

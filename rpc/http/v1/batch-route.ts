@@ -30,8 +30,8 @@ export function batchRoute(rooms: V1Rooms): Route {
   let underWay = 0;
 
   async function post(call: CallOf<typeof postBatch>): Promise<Told> {
-    const { request, response, query, headers, session } = call;
-    const batch = await readBatch(request, headers['Content-Type'], limits.maxValueBytes);
+    const { response, query, headers, session } = call;
+    const batch = await readBatch(rooms.bodies, call, headers['Content-Type'], limits.maxValueBytes);
     if (underWay >= maxBatches) throw new BitacoraError('overloaded', `${maxBatches} batches are under way`);
     underWay++;
     try {

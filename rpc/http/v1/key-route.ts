@@ -1,7 +1,7 @@
 /** `GET`, `HEAD`, `PUT` and `DELETE` of one key. */
 import { BitacoraError } from '../../../src/core/errors.ts';
 import type { Expectation, WriteOptions } from '../../../src/ports.ts';
-import { announcedBytes, readBody } from '../body.ts';
+import { announcedBytes } from '../body.ts';
 import type { Route } from '../exchange.ts';
 import { withDeadline } from '../wait.ts';
 import { answering, type CallOf, type Told } from './answering.ts';
@@ -49,7 +49,7 @@ export function keyRoute(rooms: V1Rooms): Route {
     const maxBytes = limits.maxValueBytes;
     const tooLarge = (): Error => new BitacoraError('value-too-large', `the value is over the limit of ${maxBytes} bytes`);
     if (announcedBytes(request) > maxBytes) throw tooLarge();
-    const value = await readBody(request, { maxBytes, tooLarge });
+    const value = await rooms.bodies.read(request, response, { maxBytes, tooLarge });
     const options = { ...writing(headers['Idempotency-Key'], condition), ...(expires === undefined ? {} : { expires }), contentType };
     const written = await withDeadline(response, limits.writeTimeoutMs, (signal) => keyValue.put(key, value, { ...options, signal }));
     session.note(written.position);

@@ -39,6 +39,7 @@ export interface Config {
   readonly maxKeyBytes: number;
   readonly maxValueBytes: number;
   readonly writeTimeoutMs: number;
+  readonly maxBodiesBytes: number;
   readonly maxConnections: number;
   readonly maxHeaderBytes: number;
   readonly headersTimeoutMs: number;
@@ -102,6 +103,7 @@ export function configOf(settings: Settings): Config {
     maxKeyBytes: settings.integer('MAX_KEY_BYTES'),
     maxValueBytes: settings.integer('MAX_VALUE_BYTES'),
     writeTimeoutMs: settings.integer('WRITE_TIMEOUT'),
+    maxBodiesBytes: settings.integer('MAX_BODIES_BYTES'),
     maxConnections: settings.integer('MAX_CONNECTIONS'),
     maxHeaderBytes: settings.integer('MAX_HEADER_BYTES'),
     // The headers are a part of the request: Node refuses a longer time for them.

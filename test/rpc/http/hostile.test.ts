@@ -170,3 +170,19 @@ test('above the limit of connections the newest are closed, and the old ones go 
   }
   await expect.poll(async () => (await call(running.port, '/livez').catch(() => undefined))?.status).toBe(200);
 });
+
+test('bodies that do not end take up no more than they may together; above it 503, and afterwards all is as before', async () => {
+  await running.stop();
+  running = await startServer({ maxBodiesBytes: 3_000, requestTimeoutMs: 20_000 });
+  const head = `PUT /v1/kv/k HTTP/1.1\r\n${host}Content-Type: text/plain\r\nContent-Length: 1001\r\n\r\n${'x'.repeat(1_000)}`;
+  const held = await Promise.all([1, 2, 3].map(() => raw(running.port, head)));
+  const put = () => call(running.port, '/v1/kv/other', { method: 'PUT', body: 'value' });
+  await expect.poll(put).toMatchObject({ status: 503, headers: { 'retry-after': '1' } });
+  // What has no body is answered.
+  expect((await call(running.port, '/v1/kv/nothing')).status).toBe(404);
+  for (const { socket, closed } of held) {
+    socket.destroy();
+    await closed;
+  }
+  await expect.poll(async () => (await put()).status).toBe(200);
+});

@@ -26,6 +26,7 @@ export interface Running {
 export const testLimits: HttpLimits = {
   maxValueBytes,
   maxHeaderBytes: 8192,
+  maxBodiesBytes: 10_000_000,
   maxConnections: 200,
   headersTimeoutMs: 1_000,
   requestTimeoutMs: 1_500,
