@@ -10,6 +10,7 @@ export default defineConfig({
     globalSetup: ['test/services/global-setup.ts'],
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    expect: { poll: { timeout: 15_000 } },
     pool: 'forks',
     maxWorkers: 2,
   },

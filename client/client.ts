@@ -50,7 +50,7 @@ export interface KeyRecord {
   /** The write's uuid; empty when another producer wrote it. */
   readonly id: string;
   /** Where the server had it from: its own state, or one of its peers. */
-  readonly source: 'local' | 'peer';
+  readonly source: 'local' | 'peer' | 'stale';
   /** The newest place in the key's partition that the answer reflects, `partition:offset`; undefined: the partition is empty. */
   readonly position: string | undefined;
 }

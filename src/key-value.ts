@@ -13,8 +13,12 @@ export interface NodeStatus {
   readonly reason: string | undefined;
   /** Reads are whole: caught up once, and not draining. */
   readonly ready: boolean;
-  /** Writes have a chance now: ready, and the log answers. */
+  /** Writes have a chance now: ready, and the log answers and is not sealed. */
   readonly writable: boolean;
+  /** The log is sealed: every write is refused. */
+  readonly sealed: boolean;
+  /** Reads are answered from the state of before, and say so, while another is made (`STALE_READS`). */
+  readonly stale: boolean;
   /** 0 to 1, by position. */
   readonly progress: number;
   /** Records applied per second, lately. */
@@ -42,8 +46,8 @@ export interface SkippedRecord {
   readonly reason: string;
 }
 
-/** Where an answer came from. */
-export type ReadSource = 'local' | 'peer';
+/** Where an answer came from. `stale`: from this node's state of before, while it makes another, and nobody was there who knew more. */
+export type ReadSource = 'local' | 'peer' | 'stale';
 
 /** What a caller has seen of a log, so that no answer may be older; at most one position counts for each partition. */
 export interface Seen {
@@ -234,6 +238,14 @@ export interface Digested {
   readonly digest: StateDigest | undefined;
 }
 
+/** A log that takes no writes any more. */
+export interface Sealed {
+  /** Where it went, as whoever sealed it said; undefined: that was not said. */
+  readonly to: string | undefined;
+  /** The last record of each partition that has any: nothing comes to stand behind them. */
+  readonly positions: readonly Position[];
+}
+
 /** The key-value service of one node, as every face calls it. Keys and values are checked here, by the same rules for all. */
 export interface KeyValue {
   readonly status: NodeStatus;
@@ -303,4 +315,12 @@ export interface KeyValue {
   digests(run: string): readonly Digested[];
   /** Makes the local state anew from the log; this node is not ready meanwhile. Errors: `log-unavailable`. */
   resync(): void;
+  /**
+   * Closes the log to the writes of all nodes: they are refused as `log-sealed` from then on, reads go on. Repeating it is safe, and tells
+   * what was said first. `to`: where callers should go, told with the refusals. Errors: `log-unavailable` (it may be sealed or not), those
+   * of `Log.append`.
+   */
+  seal(to?: string): Promise<Sealed>;
+  /** Opens it again. Errors: `log-unavailable`, `position-not-reached` (ask again when this node is at the log's end), those of `Log.append`. */
+  unseal(): Promise<void>;
 }

@@ -132,6 +132,17 @@ export interface Subscription {
 /** What the log can say about its connection right now. */
 export type LogState = 'connected' | 'disconnected' | 'closed';
 
+/** What a log is sealed with. */
+export interface SealOptions {
+  /**
+   * Called before the log is closed to writes, with what `unseal` needs to put it back as it was; not called when it is sealed already. It is
+   * sealed only once this has resolved, so it may write to the log. A rejection ends the sealing, with nothing done.
+   */
+  keep(memo: string): Promise<void>;
+  /** A record without meaning, by which a partition is tried; one that gets through stands before the end that is told. */
+  probe(partition: Partition): NewRecord;
+}
+
 /** The write-ahead log: an ordered sequence of records per partition, compacted by key. Implementations: kafka, embedded, memory. */
 export interface Log {
   readonly identity: LogIdentity;
@@ -140,7 +151,7 @@ export interface Log {
    * Resolves when the record is durable (on all in-sync replicas; fsync'd). Appends to one partition keep the order of the calls.
    * `signal` ends the caller's wait and never undoes: a record that was certainly not sent is withdrawn.
    * Errors by code: `log-unavailable` (certainly not in the log), `unknown-outcome` (may be in the log, now or later), `overloaded`
-   * (a bound was reached; not in the log), `value-too-large`, `closed`.
+   * (a bound was reached; not in the log), `value-too-large`, `log-sealed` (certainly not in the log), `closed`.
    */
   append(partition: Partition, record: NewRecord, signal?: AbortSignal): Promise<Position>;
   /**
@@ -159,6 +170,16 @@ export interface Log {
   read(range: LogRange, signal?: AbortSignal): AsyncIterable<LogBatch>;
   /** First and next offset of every partition, asked of the log now. Errors: `log-unavailable`, `closed`. */
   bounds(signal?: AbortSignal): Promise<readonly PartitionBounds[]>;
+  /** The log takes no records, as far as is known here: learned at opening, from a refusal, and otherwise within seconds. */
+  readonly sealed: boolean;
+  /**
+   * Closes the log to writes, for all who write to it, also those who do not know of it and wake up later; over restarts, until `unseal`.
+   * Resolves with the offset behind the last record of every partition: nothing comes to stand there. Repeating it is safe, and tells the
+   * ends anew. Errors: `log-unavailable` (it may be sealed or not), `closed`, those of `keep`.
+   */
+  seal(options: SealOptions): Promise<readonly Offset[]>;
+  /** Opens it again. `memo`: as `keep` was given it; undefined: not known, the log's usual settings. Errors: `log-unavailable`, `closed`. */
+  unseal(memo: string | undefined): Promise<void>;
   /** Idempotent, bounded in time. Appends under way end as `unknown-outcome` or `closed`. */
   close(): Promise<void>;
 }
@@ -507,7 +528,7 @@ export interface Meter {
   appended(seconds: number, outcome: 'ok' | 'unknown' | 'unavailable' | 'refused'): void;
   /** Log time to visible on this node. */
   applyDelay(seconds: number): void;
-  read(source: 'local' | 'peer', outcome: 'hit' | 'miss' | 'error'): void;
+  read(source: 'local' | 'peer' | 'stale', outcome: 'hit' | 'miss' | 'error'): void;
   rebuilt(reason: string): void;
 }
 

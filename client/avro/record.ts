@@ -3,7 +3,7 @@ import { looseTextOf } from '../../src/core/bytes.ts';
 import type { Answer, KeyValue, Position } from '../../wire/avro/messages.ts';
 import type { KeyRecord } from '../client.ts';
 
-const peer = 2;
+const sources = ['local', 'local', 'peer', 'stale'] as const;
 
 class FoundRecord implements KeyRecord {
   readonly key: string;
@@ -13,7 +13,7 @@ class FoundRecord implements KeyRecord {
   readonly expires: Date | undefined;
   readonly contentType: string | undefined;
   readonly id: string;
-  readonly source: 'local' | 'peer';
+  readonly source: KeyRecord['source'];
   readonly position: string | undefined;
 
   constructor(key: string, found: KeyValue, { applied: { partition, offset }, source }: Answer) {
@@ -24,7 +24,7 @@ class FoundRecord implements KeyRecord {
     this.expires = found.expires === 0 ? undefined : new Date(found.expires);
     this.contentType = found.contentType === '' ? undefined : found.contentType;
     this.id = found.uuid;
-    this.source = source === peer ? 'peer' : 'local';
+    this.source = sources[source] ?? 'local';
     this.position = offset === 0 ? undefined : placeText({ partition, offset: offset - 1 });
   }
 

@@ -12,7 +12,8 @@ const unknownTime = new Date(0);
 /** Errors: `Malformed`. */
 export function recordOf(reply: Reply): KeyRecord {
   const stored = storedOf(fieldsOf(reply));
-  const source = headerOf(reply, 'bitacora-source') === 'peer' ? 'peer' : 'local';
+  const told = headerOf(reply, 'bitacora-source');
+  const source = told === 'peer' || told === 'stale' ? told : 'local';
   const partition = parsePosition(stored.version ?? '')?.partition;
   const token = parseToken(reply.headers['bitacora-position']?.toString() ?? '');
   const reached = token?.positions.find((position) => position.partition === partition);

@@ -4,7 +4,7 @@ import type { FoundValue, ReadAnswer, ReadSource, Written } from '../../src/port
 import type { Answer, KeyValue, Written as WrittenRecord } from '../../wire/avro/messages.ts';
 
 /** The protocol's numbers, which were the original's. */
-const sourceNumber: Readonly<Record<ReadSource, number>> = { local: 1, peer: 2 };
+const sourceNumber: Readonly<Record<ReadSource, number>> = { local: 1, peer: 2, stale: 3 };
 
 /** Bytes that an answer has beside its value: metadata, positions, times, names. */
 const besideValue = 1_024;

@@ -27,8 +27,8 @@ export function healthRoutes(rooms: Rooms, metrics: () => Promise<Metrics>): rea
       path: '/health',
       methods: {
         GET: (_request, response) => {
-          const { ready } = keyValue.status;
-          respond(response, { status: ready ? 200 : 500, type: text, headers: noStore, body: ready ? 'OK' : 'DOWN' });
+          const well = answersReads(keyValue.status);
+          respond(response, { status: well ? 200 : 500, type: text, headers: noStore, body: well ? 'OK' : 'DOWN' });
         },
       },
     },
@@ -41,7 +41,7 @@ export function healthRoutes(rooms: Rooms, metrics: () => Promise<Metrics>): rea
       methods: {
         GET: (_request, response) => {
           const { status } = keyValue;
-          readiness(response, status, status.ready);
+          readiness(response, status, answersReads(status));
         },
       },
     },
@@ -66,6 +66,9 @@ export function healthRoutes(rooms: Rooms, metrics: () => Promise<Metrics>): rea
   ];
 }
 
+/** Reads are whole, or, where that was asked for, stale and say so. */
+const answersReads = ({ ready, stale }: NodeStatus): boolean => ready || stale;
+
 /** `progress` in percent with one decimal; `eta_s` an upper bound in seconds, null: not known. Rounded down, so that 100 means all. */
 function statusBody(status: NodeStatus): string {
   return `${JSON.stringify({
@@ -73,6 +76,8 @@ function statusBody(status: NodeStatus): string {
     reason: status.reason ?? null,
     ready: status.ready,
     writable: status.writable,
+    sealed: status.sealed,
+    stale: status.stale,
     progress: Math.floor(status.progress * 1000) / 10,
     records_per_second: Math.round(status.recordsPerSecond),
     eta_s: status.secondsLeft === undefined ? null : Math.ceil(status.secondsLeft),

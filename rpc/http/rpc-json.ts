@@ -2,7 +2,7 @@
  * The bodies of `/rpc`, as the original's clients read them: field order, spaces and the newline are part of the format.
  *
  * ```
- * found    {"key":K,"value":V,"timestamp":ms,"source":1|2,"ttl":0|deadline,"uuid":U}\n
+ * found    {"key":K,"value":V,"timestamp":ms,"source":1|2|3,"ttl":0|deadline,"uuid":U}\n
  * unknown  {"message": "Key K not found"}
  * blank    {"message": "Error: 400"}
  * peers    {"key":K,"value":V | "value_b64":B,"timestamp":…,"source":…,"ttl":…,"uuid":U,"version":"p:o"|null,"contentType":T}\n
@@ -17,7 +17,7 @@ export const json = 'application/json';
 export const nodeJson = 'application/vnd.bitacora+json';
 
 /** The original's numbers: 0 missing, 1 from the log, 2 from a peer, 3 producer. */
-const sourceNumber: Readonly<Record<ReadSource, number>> = { local: 1, peer: 2 };
+const sourceNumber: Readonly<Record<ReadSource, number>> = { local: 1, peer: 2, stale: 3 };
 
 /** What a caller sees. A value that is not UTF-8 is shown with U+FFFD: the format has no other way. */
 export function foundBody(key: string, found: FoundValue, source: ReadSource): string {

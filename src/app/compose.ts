@@ -10,16 +10,17 @@ import { openDataDirectory } from '../../storage/data-directory.ts';
 import { openEmbeddedLog } from '../../storage/log/embedded/embedded-log.ts';
 import { openMemoryLog, openMemoryTopic } from '../../storage/log/memory-log.ts';
 import { withHashmap } from '../../storage/store/hashmap.ts';
-import { setAside } from '../../storage/store/level-files.ts';
+import { forgetAside, setAside } from '../../storage/store/level-files.ts';
 import { openLevelStore } from '../../storage/store/level-store.ts';
 import { openMemoryStore } from '../../storage/store/memory-store.ts';
 import { openSeedPlace } from '../../storage/store/snapshot-place.ts';
 import type { Log, Logger, Membership, Seeding, SnapshotSource, Store } from '../ports.ts';
 import { openReplica, type Replica, type ReplicaOptions } from '../replica/replica.ts';
+import type { StalePlace } from '../replica/stale-store.ts';
 import { type Config, ownAddress } from './config/config.ts';
 import { findHostAddress } from './ecs-address.ts';
 import { serveAvro, serveHttp } from './faces.ts';
-import { createMetrics } from './metrics.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
 import { systemChance as chance, systemClock as clock } from './system.ts';
 import { version } from './version.ts';
 
@@ -79,7 +80,7 @@ export async function startNode(config: Config, logger: Logger, onFatal: (error:
     });
     replica = await openReplica({
       node: name,
-      ...(await logAndStore(config, name, logger, holder, membership)),
+      ...(await logAndStore(config, name, logger, holder, membership, metrics)),
       peers,
       peerReads: config.peerReads,
       peerTimeoutMs: config.peerTimeoutMs,
@@ -142,9 +143,16 @@ function seedingWhenJoined(membership: Membership, seed: Seeding): Seeding {
   };
 }
 
-type LogAndStore = Pick<ReplicaOptions, 'openLog' | 'openStore' | 'setStoreAside' | 'seed'>;
+type LogAndStore = Pick<ReplicaOptions, 'openLog' | 'openStore' | 'setStoreAside' | 'stale' | 'seed'>;
 
-async function logAndStore(config: Config, node: string, logger: Logger, holder: Holder, membership: Membership): Promise<LogAndStore> {
+async function logAndStore(
+  config: Config,
+  node: string,
+  logger: Logger,
+  holder: Holder,
+  membership: Membership,
+  metrics: Metrics,
+): Promise<LogAndStore> {
   const { topic, partitions, compactionLagMs, deleteRetentionMs } = config;
   const keep = async (store: Store): Promise<Store> => {
     holder.store = withHashmap(store, config.cacheBytes);
@@ -165,24 +173,40 @@ async function logAndStore(config: Config, node: string, logger: Logger, holder:
       holder.source = level;
       return keep(level);
     },
-    setStoreAside: async (reason: string) => {
-      const place = await setAside(directory, reason);
-      logger.warn({ event: 'store.set-aside', place }, 'the old local database is kept for inspection');
+    setStoreAside: async (reason: string, lastCopy: boolean) => {
+      const place = await setAside(directory, reason, lastCopy ? 'other-log' : 'damaged');
+      const said = `the old local database may be the last copy of what the log has lost: it is kept until you remove it; \`bitacora republish --store ${place}\` writes its keys into the log`;
+      if (lastCopy) logger.error({ event: 'store.kept', place, reason }, said);
+      else logger.warn({ event: 'store.set-aside', place }, 'the old local database is kept for inspection');
     },
   };
-  // Opened in any case: what a process that died has left of a seed goes.
+  const forgetStale = (): Promise<void> => forgetAside(directory, 'stale');
+  const stale: StalePlace = {
+    setAside: async (reason) => openLevelStore({ directory: await setAside(directory, reason, 'stale') }),
+    forget: async (old) => {
+      await old.close();
+      await forgetStale();
+    },
+  };
+  // In any case: what a process that died has left of it, or of a seed, goes.
+  await forgetStale();
   const place = await openSeedPlace(directory);
+  const kept = config.staleReads ? { stale } : {};
   const maxRecordBytes = config.maxValueBytes + config.maxKeyBytes + recordOverheadBytes;
   if (config.log === 'embedded') {
     const logDirectory = join(config.dataDirectory, 'log');
     const limits = { maxRecordBytes, maxCommitBytes: Math.max(4 * 1024 * 1024, 2 * maxRecordBytes) };
     const open = (): Promise<Log> =>
       openEmbeddedLog({ directory: logDirectory, topic, partitions, compactionLagMs, deleteRetentionMs, clock, chance, logger, limits });
-    return { ...store, openLog: open };
+    return { ...store, ...kept, openLog: open };
   }
   return {
     ...store,
-    seed: seedingWhenJoined(membership, seedingFromPeers({ members: () => membership.others, place, clock, chance, logger })),
+    ...kept,
+    seed: seedingWhenJoined(
+      membership,
+      seedingFromPeers({ members: () => membership.others, place, clock, chance, logger, meter: metrics.seedMeter }),
+    ),
     openLog: async () => {
       // Loaded only when used: a node on the embedded log starts without it.
       const { openKafkaLog } = await import('../../storage/log/kafka/kafka-log.ts');

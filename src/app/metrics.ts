@@ -1,6 +1,8 @@
 /** The one file that names `prom-client`: what is counted, under which names and units. docs/operations.md lists them. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { SeedMeter } from '../../cluster/seed-meter.ts';
 import type { ObserveVerification, ObserveWatch } from '../../rpc/http/v1/rooms.ts';
+import type { GivingMeter } from '../../rpc/http/v1/snapshot-route.ts';
 import type { Membership, Meter, NodeState, NodeStatus } from '../ports.ts';
 import type { SweepMeter, SweptKind } from '../replica/sweeping.ts';
 
@@ -16,6 +18,9 @@ export interface MetricsOptions {
 export interface Metrics {
   readonly meter: Meter;
   readonly sweepMeter: SweepMeter;
+  /** Of stores taken from other nodes, and given to them. */
+  readonly seedMeter: SeedMeter;
+  readonly givingMeter: GivingMeter;
   observeHttp(route: string, method: string, status: number, seconds: number): void;
   observeAvro(message: string, outcome: string, seconds: number): void;
   observePeer(outcome: string): void;
@@ -117,6 +122,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
     },
     observePeer: (outcome) => peers.inc({ outcome }),
     sweepMeter: sweeps(registry),
+    seedMeter: seedsTaken(registry),
+    givingMeter: seedsGiven(registry),
     observeWatch: watches(registry),
     observeVerification: verifications(registry),
     observeHttp(route, method, status, seconds) {
@@ -164,8 +171,9 @@ function gauges(registry: Registry, options: MetricsOptions): void {
     registers: [registry],
   });
   info.set({ version: options.version, node_version: process.version }, 1);
-  gauge('bitacora_ready', '1 when reads are whole', () => Number(status().ready));
+  gauge('bitacora_ready', '1 when reads are answered: /readyz is 200', () => Number(status().ready || status().stale));
   gauge('bitacora_log_connected', '1 when the log answers', () => Number(status().log === 'connected'));
+  gauge('bitacora_log_sealed', '1 when the log takes no writes because it is sealed', () => Number(status().sealed));
   gauge('bitacora_log_lag_seconds', 'How long this node has not known itself at the end of the log', () => status().lagMs / 1_000);
   gauge('bitacora_restore_progress_ratio', 'Progress of catching up, by position, 0 to 1', () => status().progress);
   gauge('bitacora_keys', 'Entries held, expiry markers and the system’s own included', () => status().entries);
@@ -228,6 +236,41 @@ function watches(registry: Registry): ObserveWatch {
     else if (what === 'cut') cut.inc();
     else open.inc({ transport }, what === 'opened' ? 1 : -1);
   };
+}
+
+function seedsTaken(registry: Registry): SeedMeter {
+  const registers = [registry];
+  const now = new Gauge({ name: 'bitacora_seed_taking', help: '1 while the store of another node is being taken', registers });
+  const asked = new Counter({
+    name: 'bitacora_seed_asked_total',
+    help: 'Nodes asked for their store, by what came of it',
+    labelNames: ['outcome'],
+    registers,
+  });
+  for (const outcome of ['taken', 'refused', 'broken', 'slow', 'lied', 'failed'] as const) asked.inc({ outcome }, 0);
+  const rows = new Counter({ name: 'bitacora_seed_taken_rows_total', help: 'Rows taken from the stores of other nodes', registers });
+  const bytes = new Counter({ name: 'bitacora_seed_taken_bytes_total', help: 'Bytes of those rows', registers });
+  return {
+    taking: (on) => now.set(Number(on)),
+    took(count, size) {
+      rows.inc(count);
+      bytes.inc(size);
+    },
+    asked: (outcome) => asked.inc({ outcome }),
+  };
+}
+
+function seedsGiven(registry: Registry): GivingMeter {
+  const registers = [registry];
+  const given = new Counter({
+    name: 'bitacora_seed_given_total',
+    help: 'Snapshots of this store that other nodes asked for, by what became of them',
+    labelNames: ['outcome'],
+    registers,
+  });
+  for (const outcome of ['taken', 'refused', 'unreadable', 'too-old', 'taker-gone', 'draining'] as const) given.inc({ outcome }, 0);
+  const bytes = new Counter({ name: 'bitacora_seed_given_bytes_total', help: 'Bytes of rows sent to other nodes', registers });
+  return { sent: (size) => bytes.inc(size), ended: (outcome) => given.inc({ outcome }) };
 }
 
 function sweeps(registry: Registry): SweepMeter {

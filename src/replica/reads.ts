@@ -29,6 +29,7 @@ import { foundOf } from './found.ts';
 import type { Horizon } from './horizon.ts';
 import { type HotAnswer, HotAnswers } from './hot-answers.ts';
 import { Reaching } from './reaching.ts';
+import type { StaleStore } from './stale-store.ts';
 import type { Waiters } from './waiters.ts';
 
 /** Between two questions about a key that this node is in doubt about. */
@@ -60,6 +61,8 @@ export interface ReadsOptions {
   readonly behind: () => boolean;
   /** This node reads the log to come to a state that it can answer for: what it has may be long gone. */
   readonly restoring: () => boolean;
+  /** The state of before, from which this node answers, saying so, while it makes another. */
+  readonly stale?: () => StaleStore | undefined;
   /** A read has found the local database failed or damaged: it has to be mended, not only told. */
   readonly storeTrouble: (error: Error) => void;
 }
@@ -115,18 +118,26 @@ export class Reads {
   }
 
   async read(key: string, options: ReadOptions = {}): Promise<ReadAnswer> {
-    const { limits, meter, peerReads, behind, restoring } = this.#options;
+    const { limits, clock, peerReads, behind, restoring } = this.#options;
     const bytes = checkKey(key, limits);
     const reached = await this.#reaching.one(partitionOf(bytes, this.#options.partitions()), options);
+    // What has to reflect something has waited for it, and is not stale.
+    const stale = reached.current || reached.least > 0 ? undefined : this.#options.stale?.();
+    if (stale !== undefined && this.#options.store() === undefined) {
+      // The new store is about to be opened.
+      const answer = await stale.newer(key, { source: 'local', found: undefined, applied: this.#appliedIn(bytes) }, clock.now());
+      if (answer !== undefined) return this.#told(answer);
+    }
     const local = await this.#local(key, bytes);
     if (local === undefined) return this.#whenInDoubt(key, bytes, reached.least, options);
     const mayAsk = !reached.current && peerReads !== 'never';
-    if (!mayAsk || (local.found !== undefined ? !restoring() : peerReads === 'behind' && !behind())) {
-      meter.read('local', local.found === undefined ? 'miss' : 'hit');
-      return local;
-    }
-    const answer = await this.#ask(key, bytes);
-    meter.read(answer.source, answer.found === undefined ? 'miss' : 'hit');
+    const isEnough = !mayAsk || (local.found !== undefined ? !restoring() : peerReads === 'behind' && !behind());
+    const own = isEnough ? local : await this.#ask(key, bytes);
+    return this.#told((own.source === 'local' && (await stale?.newer(key, own, clock.now()))) || own);
+  }
+
+  #told(answer: ReadAnswer): ReadAnswer {
+    this.#options.meter.read(answer.source, answer.found === undefined ? 'miss' : 'hit');
     return answer;
   }
 

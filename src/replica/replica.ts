@@ -46,6 +46,7 @@ import { Listings } from './listing.ts';
 import { Past } from './past.ts';
 import { type PeerReads, Reads } from './reads.ts';
 import { Sealing } from './sealing.ts';
+import type { StalePlace } from './stale-store.ts';
 import { Supervisor } from './supervisor.ts';
 import type { Sweeping } from './sweeping.ts';
 import { Verifying } from './verifying.ts';
@@ -65,6 +66,8 @@ export interface ReplicaOptions {
    * it must stay until a person removes it.
    */
   readonly setStoreAside: (reason: string, lastCopy: boolean) => Promise<void>;
+  /** Where a store is kept for stale answers while the state is made anew; undefined: there are none. */
+  readonly stale?: StalePlace | undefined;
   /** Takes a whole store from another node, in the place of this one's; undefined: there is no such way. */
   readonly seed?: Seeding | undefined;
   readonly peers: Peers;
@@ -192,6 +195,7 @@ export class Replica implements KeyValue {
       peerTimeoutMs: options.peerTimeoutMs,
       behind: () => this.#supervisor.behind,
       restoring: () => this.#supervisor.restoring,
+      stale: () => this.#supervisor.stale,
     });
     this.#listings = new Listings(local);
     const past = new Past({ log: () => this.#supervisor.log, loop: () => this.#supervisor.loop });
@@ -245,6 +249,7 @@ export class Replica implements KeyValue {
       ready,
       writable: ready && log?.state === 'connected' && !sealed,
       sealed,
+      stale: state === 'restoring' && this.#supervisor.stale !== undefined,
       progress: this.#supervisor.ratio,
       recordsPerSecond: Math.round(progress?.recordsPerSecond ?? 0),
       secondsLeft: progress?.secondsLeft,

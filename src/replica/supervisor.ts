@@ -19,6 +19,7 @@ import type { Mark } from './marks.ts';
 import type { Progress } from './progress.ts';
 import type { ReplicaOptions } from './replica.ts';
 import { compareWithLog, isLastCopy } from './same-log.ts';
+import { mayServeStale, StaleStore } from './stale-store.ts';
 import { SweepCursor } from './sweeping.ts';
 
 const longestPauseMs = 5_000;
@@ -48,6 +49,8 @@ export class Supervisor {
   readonly #sweepCursor = new SweepCursor();
   #store: Store | undefined;
   #log: Log | undefined;
+  /** What is answered from, as stale, while the state is made anew. */
+  #stale: StaleStore | undefined;
   #following: Following | undefined;
   #state: NodeState = 'starting';
   #reason: string | undefined;
@@ -85,6 +88,11 @@ export class Supervisor {
   /** Undefined while it is being replaced. */
   get store(): Store | undefined {
     return this.#store;
+  }
+
+  /** The state of before, while another is made; undefined: there is none, or nobody asked for it. */
+  get stale(): StaleStore | undefined {
+    return this.#stale;
   }
 
   get log(): Log | undefined {
@@ -194,6 +202,7 @@ export class Supervisor {
     await this.#running;
     await this.#log?.close();
     await this.#store?.close();
+    await this.#forgetStale();
     this.#stopped = true;
   }
 
@@ -273,6 +282,7 @@ export class Supervisor {
         this.#whole = true;
         this.#maySeed = true;
         this.#enter('ready');
+        void this.#forgetStale();
         this.#options.caughtUp();
       },
       jumped: () => {
@@ -318,7 +328,6 @@ export class Supervisor {
         meter.rebuilt(code);
         // Who asked for the log's own word is not given another node's.
         if (code === 'resync-asked') this.#maySeed = false;
-        await this.#closeLog();
         await this.#rebuild(error);
         return;
       case 'store-failed':
@@ -357,13 +366,17 @@ export class Supervisor {
   }
 
   async #rebuild(error: Error): Promise<void> {
-    const lastCopy = await isLastCopy(this.#store, error);
+    const lastCopy = await isLastCopy(this.#store, this.#log, this.#options.clock, error);
+    await this.#closeLog();
     await this.#closeStore();
     this.#appliedBefore = [];
     this.#genesisBefore = undefined;
     this.#options.lost();
     try {
-      await this.#options.setStoreAside(error.message, lastCopy);
+      const { stale, logger } = this.#options;
+      if (stale !== undefined && this.#stale === undefined && !lastCopy && mayServeStale(error))
+        this.#stale = await StaleStore.setAside(stale, error.message, logger);
+      else await this.#options.setStoreAside(error.message, lastCopy);
     } catch (failure) {
       // The next attempt finds the store as it was, and tries again.
       this.#options.logger.error(
@@ -371,6 +384,12 @@ export class Supervisor {
         'the local database cannot be moved away',
       );
     }
+  }
+
+  async #forgetStale(): Promise<void> {
+    const stale = this.#stale;
+    this.#stale = undefined;
+    await stale?.forget();
   }
 
   async #openStore(): Promise<Store> {

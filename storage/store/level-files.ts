@@ -1,11 +1,11 @@
 /**
- * The files around a LevelDB store: the marker that says that there is a database, and the setting aside of a damaged one.
+ * The files around a LevelDB store: the marker that says that there is a database, and the setting aside of one that is not used any more.
  *
  * LevelDB makes a new database wherever it finds no CURRENT file, so a lost CURRENT would look like a fresh start with the remaining
  * files swept away. The marker `<directory>.json` stands beside the directory, is written once the database exists, and from then on the
  * database is only opened, never made.
  */
-import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { BitacoraError } from '../../src/core/errors.ts';
 
@@ -69,22 +69,26 @@ export async function removeMarker(directory: string): Promise<void> {
 }
 
 /**
- * Renames a damaged store, which must be closed, to `<directory>.damaged-<n>`, writes the reason beside it and forgets all but the last two.
- * Resolves with the new place. Nothing there any more is no error. Errors: `directory-unusable`.
+ * Why a store is out of use, as the name of its new place says it. `damaged`: whatever the reason, the log has it all. The others may be the
+ * last copy of what is in them: `other-log`: the log that it was made from is gone; `replaced`: by one that was restored. `stale`: whole, read
+ * while another is made, and forgotten then (`forgetAside`).
  */
-export async function setAside(directory: string, reason: string): Promise<string> {
-  const numbers = await damagedNumbers(directory);
-  const target = damagedName(directory, (numbers.at(-1) ?? 0) + 1);
+export type Aside = 'damaged' | 'other-log' | 'replaced' | 'stale';
+
+/**
+ * Renames a store, which must be closed, to `<directory>.<why>-<n>` and writes the reason beside it. Of the damaged ones all but the last two
+ * are forgotten; the others stay as they are, marker and all, until a person removes them. Resolves with the new place. That nothing is
+ * left of a damaged one is no error. Errors: `directory-unusable`.
+ */
+export async function setAside(directory: string, reason: string, why: Aside = 'damaged'): Promise<string> {
   try {
-    // The marker goes first: without it, whatever is left at the old place is taken for nothing and made anew.
-    await rm(markerOf(directory), { force: true });
-    await rename(directory, target).catch(async (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'ENOENT') throw error;
-      await mkdir(target, { recursive: true });
-    });
-    for (const old of numbers.slice(0, Math.max(0, numbers.length + 1 - KEPT))) {
-      await rm(damagedName(directory, old), { recursive: true, force: true });
-      await rm(`${damagedName(directory, old)}.txt`, { force: true });
+    const numbers = await numbersOf(directory, why);
+    const target = asideName(directory, why, (numbers.at(-1) ?? 0) + 1);
+    if (why === 'damaged') {
+      await moveDamaged(directory, target);
+      for (const old of numbers.slice(0, Math.max(0, numbers.length + 1 - KEPT))) await forget(asideName(directory, why, old));
+    } else {
+      await moveWhole(directory, target);
     }
     await writeReason(target, reason);
     return target;
@@ -93,22 +97,56 @@ export async function setAside(directory: string, reason: string): Promise<strin
   }
 }
 
+/** The marker goes first: without it, whatever is left at the old place is taken for nothing and made anew. */
+async function moveDamaged(directory: string, target: string): Promise<void> {
+  await rm(markerOf(directory), { force: true });
+  await rename(directory, target).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+    await mkdir(target, { recursive: true });
+  });
+}
+
+/** The marker is at the new place before the data go there, and at the old one until they are gone: at no moment are they taken for nothing. */
+async function moveWhole(directory: string, target: string): Promise<void> {
+  await copyFile(markerOf(directory), markerOf(target)).catch((error: NodeJS.ErrnoException) => {
+    // What nobody vouched for is not vouched for there either.
+    if (error.code !== 'ENOENT') throw error;
+  });
+  await syncDirectory(dirname(target));
+  await rename(directory, target);
+  await syncDirectory(dirname(target));
+  await rm(markerOf(directory), { force: true });
+}
+
+/** Removes all that was set aside for this reason; they must be closed. */
+export async function forgetAside(directory: string, why: 'stale'): Promise<void> {
+  for (const number of await numbersOf(directory, why)) {
+    const place = asideName(directory, why, number);
+    await rm(markerOf(place), { force: true });
+    await forget(place);
+  }
+}
+
+async function forget(place: string): Promise<void> {
+  await rm(place, { recursive: true, force: true });
+  await rm(`${place}.txt`, { force: true });
+}
+
 /** A note for people. On a full disk there may be no room for it, and the setting aside must not fail for that. */
 async function writeReason(target: string, reason: string): Promise<void> {
   await writeFile(`${target}.txt`, `${new Date().toISOString()} ${reason}\n`).catch(() => undefined);
 }
 
-const damagedName = (directory: string, n: number): string => `${directory}.damaged-${n}`;
+const asideName = (directory: string, why: Aside, n: number): string => `${directory}.${why}-${n}`;
 
-/** The numbers of the stores set aside earlier, ascending. */
-async function damagedNumbers(directory: string): Promise<number[]> {
-  const prefix = `${basename(directory)}.damaged-`;
-  const names = await readdir(dirname(join(directory))).catch(() => []);
-  const numbers = names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
-  return numbers
-    .filter((text) => /^\d+$/.test(text))
-    .map(Number)
-    .sort((a, b) => a - b);
+/** The numbers that are taken, ascending; also those of which only a marker or a note is there. */
+async function numbersOf(directory: string, why: Aside): Promise<number[]> {
+  const prefix = `${basename(directory)}.${why}-`;
+  const names = await readdir(dirname(join(directory)));
+  const numbers = names
+    .filter((name) => name.startsWith(prefix))
+    .map((name) => /^(\d+)(?:\.json|\.txt)?$/.exec(name.slice(prefix.length))?.[1]);
+  return [...new Set(numbers.filter((text) => text !== undefined).map(Number))].sort((a, b) => a - b);
 }
 
 function formatIn(text: string): number | undefined {
@@ -121,7 +159,8 @@ function formatIn(text: string): number | undefined {
   }
 }
 
-async function syncDirectory(path: string): Promise<void> {
+/** So that a rename in it is there after a power cut. */
+export async function syncDirectory(path: string): Promise<void> {
   const handle = await open(path);
   try {
     await handle.sync();

@@ -238,16 +238,27 @@ describe('the caller’s signal and the client’s end', () => {
     const { port, keyValue } = await node();
     const kv = client([port]);
     let open: () => void = () => undefined;
-    keyValue.writeGate = new Promise((resolve) => {
+    let arrived: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => {
       open = resolve;
+    });
+    const atGate = new Promise<void>((resolve) => {
+      arrived = resolve;
+    });
+    let isShut = true;
+    Object.defineProperty(keyValue, 'writeGate', {
+      get: () => {
+        arrived();
+        return isShut ? gate : undefined;
+      },
     });
     const controller = new AbortController();
     const failure = failureOf(kv.lock('a', () => undefined, { signal: controller.signal }));
-    await later(50);
+    await atGate;
     controller.abort();
     expect(await failure).toMatchObject({ code: 'aborted' });
+    isShut = false;
     open();
-    keyValue.writeGate = undefined;
     await expect.poll(() => keyValue.written).toEqual(['lock/a', 'lock/a']);
     expect(await kv.get('lock/a')).toBeUndefined();
   });

@@ -31,7 +31,7 @@ test('a slow server gets few calls', async () => {
   const [slow] = servers as [FakeServer, FakeServer, FakeServer];
   const client = await clientOf(servers);
   const found = { found: null, source: 1, applied: { partition: 0, offset: 0 }, genesis: 'log-1' };
-  for (const server of servers) server.answers.getRecord = () => pause(server === slow ? 50 : 1, found);
+  for (const server of servers) server.answers.getRecord = () => pause(server === slow ? 500 : 1, found);
   await load(client, 30, 30);
   const [ofSlow, ...ofFast] = shares(servers) as [number, number, number];
   expect(ofSlow).toBeLessThan(100);

@@ -6,6 +6,7 @@ import { partitionOf } from '../../src/core/partitioner.ts';
 import type { Chance, Log, Partition, ReadAnswer, Seeding } from '../../src/ports.ts';
 import type { PeerReads } from '../../src/replica/reads.ts';
 import { openReplica, type Replica } from '../../src/replica/replica.ts';
+import type { StalePlace } from '../../src/replica/stale-store.ts';
 import { type MemoryLog, type MemoryTopic, type MemoryTopicOptions, openMemoryLog, openMemoryTopic } from '../../storage/log/memory-log.ts';
 import { withHashmap } from '../../storage/store/hashmap.ts';
 import { MemoryDisk, openMemoryStore } from '../../storage/store/memory-store.ts';
@@ -38,6 +39,8 @@ export interface NodeOptions {
   readonly openLog?: () => Promise<Log>;
   /** Gives a state; `lay` puts a disk in the place of the node's own. */
   readonly seed?: (lay: (disk: MemoryDisk) => void) => Seeding;
+  /** Keeps the disk that `take` gives, and puts a fresh one in the place of. */
+  readonly stale?: (take: () => MemoryDisk) => StalePlace;
   /** Laid over every log that is opened. */
   readonly changed?: (log: MemoryLog) => Log;
 }
@@ -90,6 +93,11 @@ export async function startNode({ clock, topic }: World, options: NodeOptions = 
     },
     seed: options.seed?.((laid) => {
       disk = laid;
+    }),
+    stale: options.stale?.(() => {
+      const taken = disk;
+      disk = new MemoryDisk();
+      return taken;
     }),
     peers,
     peerReads: options.peerReads ?? 'always',

@@ -58,6 +58,8 @@ export interface MemoryKeyValue extends KeyValue {
   digested: Digested[];
   /** How often a resync was asked for. */
   resyncs: number;
+  /** Where to it was sealed; empty: that was not said. */
+  sealedTo: string | undefined;
   readonly watches: MemoryWatches;
   readonly log: MemoryHistory;
 }
@@ -167,6 +169,7 @@ export function createMemoryKeyValue(partitions = 1): MemoryKeyValue {
     run: '00000000-0000-4000-8000-000000000000',
     digested: [],
     resyncs: 0,
+    sealedTo: undefined,
     watches: new MemoryWatches({
       genesis: () => self.genesis,
       applied,
@@ -215,6 +218,16 @@ export function createMemoryKeyValue(partitions = 1): MemoryKeyValue {
     resync() {
       if (self.failure) throw self.failure;
       self.resyncs++;
+    },
+    async seal(to) {
+      if (self.failure) throw self.failure;
+      self.sealedTo ??= to ?? '';
+      const positions = next.flatMap((offset, partition) => (offset === 0 ? [] : [{ partition, offset: offset - 1 } as Position]));
+      return { to: self.sealedTo === '' ? undefined : self.sealedTo, positions };
+    },
+    async unseal() {
+      if (self.failure) throw self.failure;
+      self.sealedTo = undefined;
     },
     put: (key, value, options) => write(key, value, options),
     delete: (key, options) => write(key, undefined, options),
@@ -271,6 +284,8 @@ const calm: NodeStatus = {
   reason: undefined,
   ready: true,
   writable: true,
+  sealed: false,
+  stale: false,
   progress: 1,
   recordsPerSecond: 0,
   secondsLeft: 0,

@@ -11,7 +11,10 @@ export const answerHeaders = {
     '0:1204,3:77@8f14e45f',
   ),
   'Bitacora-Node': text('The node that answered.', 'node-1:8082'),
-  'Bitacora-Source': Type.String({ description: 'Where the value came from.', enum: ['local', 'peer'] }),
+  'Bitacora-Source': Type.String({
+    description: 'Where the value came from. `stale`: from the state of before, while the node makes another.',
+    enum: ['local', 'peer', 'stale'],
+  }),
   'Bitacora-Lag-Ms': Type.Integer({
     minimum: 0,
     description: 'How long the node has not known itself at the end of the log; 0: it is there.',

@@ -35,6 +35,7 @@ export interface Config {
   readonly dataDirectory: string;
   readonly cacheBytes: number;
   readonly peerTimeoutMs: number;
+  readonly staleReads: boolean;
   readonly peerReads: PeerReads;
   readonly maxKeyBytes: number;
   readonly maxValueBytes: number;
@@ -99,6 +100,7 @@ export function configOf(settings: Settings): Config {
     dataDirectory: settings.text('DATA_DIR'),
     cacheBytes: settings.integer('CACHE_BYTES'),
     peerTimeoutMs: settings.integer('EXTERNAL_REQUEST_TIMEOUT'),
+    staleReads: settings.flag('STALE_READS'),
     peerReads: settings.text('PEER_READS') as PeerReads,
     maxKeyBytes: settings.integer('MAX_KEY_BYTES'),
     maxValueBytes: settings.integer('MAX_VALUE_BYTES'),

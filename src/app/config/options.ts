@@ -161,6 +161,12 @@ export const options = [
     choices: ['always', 'behind', 'never'],
     meaning: 'ask the other nodes on every miss, only while this node lags or does not know, or never',
   },
+  {
+    name: 'STALE_READS',
+    type: 'flag',
+    default: 'false',
+    meaning: 'while the local state is made anew from the same log, answer reads from the one before, marked as stale, and count as ready',
+  },
   { name: 'MAX_KEY_BYTES', type: 'integer', default: '1024', unit: 'bytes', min: 1, max: 16_384, meaning: 'longest key' },
   {
     name: 'MAX_VALUE_BYTES',

@@ -60,6 +60,8 @@ describe('/v1/node', () => {
       reason: null,
       ready: false,
       writable: true,
+      sealed: false,
+      stale: false,
       progress: 0.999,
       applied: '0:6@8f14e45f',
       lag_ms: 2,

@@ -1,0 +1,85 @@
+/** While a node makes its state anew it may answer from the one before: only if told to, only of the same log, and never without saying so. */
+import { expect, test } from 'vitest';
+import type { StalePlace } from '../../src/replica/stale-store.ts';
+import { type MemoryDisk, openMemoryStore } from '../../storage/store/memory-store.ts';
+import { gate } from './gate.ts';
+import { codeFrom, openWorld, readyNode, remove, textOfAnswer, untilApplied, untilReady, write } from './node.ts';
+
+function staleKeeper() {
+  const seen = { kept: 0, forgotten: 0 };
+  const place = (take: () => MemoryDisk): StalePlace => ({
+    setAside: async () => {
+      seen.kept++;
+      return openMemoryStore(take());
+    },
+    forget: async (store) => {
+      seen.forgotten++;
+      await store.close();
+    },
+  });
+  return { seen, place };
+}
+
+test('a node told to resync answers as stale what it knew, until the log has told it anew', async () => {
+  const world = openWorld();
+  const held = gate();
+  const { seen, place } = staleKeeper();
+  const node = await readyNode(world, { stale: place, changed: held.behind });
+  await write(world, node, 'k', 'v');
+  await write(world, node, 'gone', 'v');
+  await remove(world, node, 'gone');
+  await untilApplied(world, node);
+  held.shut();
+  node.replica.resync();
+  await world.clock.until('the store is out of the way', () => seen.kept === 1 && node.replica.status.stale);
+  expect(node.replica.status).toMatchObject({ state: 'restoring', ready: false, stale: true, writable: false });
+
+  const read = (key: string) => world.clock.outcome(node.replica.read(key));
+  const answer = await read('k');
+  expect(answer.source).toBe('stale');
+  expect(textOfAnswer(answer)).toBe('v');
+  expect(await read('gone')).toMatchObject({ source: 'stale', found: undefined });
+  // Nothing that a caller can rely on is stale.
+  const code = await codeFrom(world, node.replica.read('k', { consistency: 'latest' }));
+  expect(['position-not-reached', 'log-unavailable']).toContain(code);
+
+  held.open();
+  await untilReady(world, node);
+  await untilApplied(world, node);
+  expect(await read('k')).toMatchObject({ source: 'local' });
+  expect(node.replica.status).toMatchObject({ ready: true, stale: false });
+  expect(seen).toEqual({ kept: 1, forgotten: 1 });
+  expect(node.aside).toEqual([]);
+});
+
+test('what the log has told already is not answered from the state of before', async () => {
+  const world = openWorld({ partitions: 1 });
+  const held = gate();
+  const { seen, place } = staleKeeper();
+  const node = await readyNode(world, { stale: place, changed: held.behind });
+  await write(world, node, 'k', 'old');
+  await untilApplied(world, node);
+  held.shut();
+  node.replica.resync();
+  await world.clock.until('the store is out of the way', () => seen.kept === 1);
+  // Nobody can tell this node: its answer is stale, and says so.
+  const other = await readyNode(world, { name: 'n2:8082' });
+  await write(world, other, 'k', 'new');
+  expect(await world.clock.outcome(node.replica.read('k'))).toMatchObject({ source: 'stale' });
+  held.open();
+  await untilReady(world, node);
+  await untilApplied(world, node);
+  expect(textOfAnswer(await world.clock.outcome(node.replica.read('k')))).toBe('new');
+});
+
+test('the state of another log is no answer', async () => {
+  const world = openWorld();
+  const { seen, place } = staleKeeper();
+  const node = await readyNode(world, { stale: place });
+  await write(world, node, 'k', 'v');
+  world.topic.recreate('other-cluster');
+  await world.clock.until('it is rebuilt', () => node.aside.length > 0);
+  await untilReady(world, node);
+  expect(seen.kept).toBe(0);
+  expect(await world.clock.outcome(node.replica.read('k'))).toMatchObject({ source: 'local', found: undefined });
+});
