@@ -134,6 +134,20 @@ describe('while a batch is being written', () => {
     ]);
   });
 
+  test('the log is asked for one more, and then for none until it is written: memory stays bounded however slow the disk', async () => {
+    const { slow, take } = await begin();
+    await take(put('a', '1', by(1)));
+    let asksForMore = false;
+    const second = take(put('b', '1', by(2))).then(() => {
+      asksForMore = true;
+    });
+    await settle();
+    expect(asksForMore).toBe(false);
+    await slow.done();
+    await second;
+    expect(asksForMore).toBe(true);
+  });
+
   test('one with a key of it waits, and so does whatever comes after that', async () => {
     const { slow, take, applied } = await begin();
     await take(put('a', '1', by(1)));
