@@ -3,7 +3,7 @@
  * effect. Pure. Of a record whose fate is not kept any more nothing may be said here.
  */
 import type { Entry, Fate, LogRecord } from '../ports.ts';
-import { isOfAnotherLog, written } from './deciding.ts';
+import { isOfAnotherLog, written } from './entries.ts';
 import { isSystemKey } from './keys.ts';
 import { decodeRun, type Rules } from './machine.ts';
 import { never } from './position.ts';

@@ -17,7 +17,8 @@ import { genesisKey } from './keys.ts';
 import { partitionOf } from './partitioner.ts';
 import { type Decoded, decodeRecord, type UnreadableReason } from './record.ts';
 
-export { answerKey, type Change, type Decision, isLive, met } from './deciding.ts';
+export { answerKey, type Change, type Decision } from './deciding.ts';
+export { isLive, met } from './entries.ts';
 
 export interface Rules {
   readonly partition: Partition;
