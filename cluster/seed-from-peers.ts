@@ -4,8 +4,10 @@
  * what cannot be true is left, with all that came of him. Nobody is waited for: the log is always there.
  */
 import { codeOf } from '../src/core/errors.ts';
-import type { Chance, Clock, Logger, Member, Seeding, SeedPlace } from '../src/ports.ts';
+import type { Chance, Clock, Logger, Member, Seeding, SeedPlace, SnapshotHead } from '../src/ports.ts';
 import { SeedFailure } from './seed-failure.ts';
+import { whyForeign } from './seed-head.ts';
+import type { SeedMeter } from './seed-meter.ts';
 import { seedFromPeer } from './seed-one-peer.ts';
 import type { SeedLimits } from './seed-stream.ts';
 
@@ -17,7 +19,11 @@ export interface SeedFromPeersOptions {
   readonly chance: Chance;
   readonly logger: Logger;
   readonly limits?: Partial<SeedLimits>;
+  readonly meter?: SeedMeter;
 }
+
+/** For whoever needs to hear nothing. */
+export const unheard: SeedMeter = { taking: () => undefined, took: () => undefined, asked: () => undefined };
 
 const usual: SeedLimits = {
   silentMs: 5_000,
@@ -31,30 +37,38 @@ const usual: SeedLimits = {
 
 /** How to take a store from the other nodes, into `place`. */
 export function seedingFromPeers(options: SeedFromPeersOptions): Seeding {
-  const { place, clock, chance, logger } = options;
+  const { place, clock, chance, logger, meter = unheard } = options;
   const limits: SeedLimits = { ...usual, ...options.limits };
   return async (wanted) => {
+    const unfit = async (head: SnapshotHead): Promise<string | undefined> =>
+      whyForeign(head.identity, wanted) ?? (await wanted.accept?.(head));
     const members = options.members();
     const first = Math.floor(chance.random() * members.length);
     for (const { address } of [...members.slice(first), ...members.slice(0, first)]) {
       if (wanted.signal.aborted) return 'none';
       const began = clock.monotonic();
+      meter.taking(true);
       try {
-        const rows = await seedFromPeer({ address, wanted, place, limits, clock });
+        const rows = await seedFromPeer({ address, wanted, unfit, place, limits, clock, meter });
+        meter.asked('taken');
         const seconds = Math.round(clock.monotonic() - began) / 1_000;
         logger.info({ event: 'seed.taken', peer: address, rows, seconds }, 'the store was taken from another node');
         return 'seeded';
       } catch (error) {
         if (wanted.signal.aborted && error === wanted.signal.reason) return 'none';
         if (!(error instanceof SeedFailure)) {
+          meter.asked('failed');
           logger.error({ event: 'seed.failed', code: codeOf(error), reason: String(error) }, 'no store can be taken from another node');
           throw error;
         }
         const { trouble, message: reason } = error;
+        meter.asked(trouble);
         const told = { event: 'seed.left', peer: address, trouble, reason };
         // That one does not give now is nothing to worry about.
         if (trouble === 'refused') logger.info(told, 'another node does not give its store');
         else logger.warn(told, 'the store of another node could not be taken');
+      } finally {
+        meter.taking(false);
       }
     }
     return 'none';

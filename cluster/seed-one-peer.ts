@@ -2,16 +2,20 @@
 import { crc32 } from 'node:zlib';
 import type { Clock, SeedPlace, SeedWanted, SnapshotHead, StoreSeed } from '../src/ports.ts';
 import type { Frame, SnapshotTold } from '../wire/snapshot-frames.ts';
+import { isSameHead, readEnd, readHead } from '../wire/snapshot-head.ts';
 import { asFailure, SeedFailure } from './seed-failure.ts';
-import { isSameHead, readEnd, readHead, whyForeign } from './seed-head.ts';
+import type { SeedMeter } from './seed-meter.ts';
 import { type SeedLimits, type SeedPoint, seedFrames } from './seed-stream.ts';
 
 export interface OnePeerOptions {
   readonly address: string;
-  readonly wanted: SeedWanted;
+  readonly wanted: Pick<SeedWanted, 'vacate' | 'progress' | 'signal'>;
+  /** Looks at what is offered, before anything of it is taken; resolves with why it will not do, or undefined. */
+  readonly unfit: (head: SnapshotHead) => Promise<string | undefined>;
   readonly place: SeedPlace;
   readonly limits: SeedLimits;
   readonly clock: Clock;
+  readonly meter: SeedMeter;
 }
 
 /** Resolves with the rows taken, when the store is in its place. Errors: `SeedFailure`, those of `Seeding`, the signal's reason. Nothing is left then. */
@@ -82,14 +86,14 @@ class Taking {
   }
 
   async #head({ body, checksum }: Frame): Promise<void> {
-    const { wanted, place } = this.#options;
+    const { unfit, place } = this.#options;
     const told = crc32(body) === checksum ? readHead(body) : undefined;
     if (told === undefined) throw new SeedFailure('lied', 'its head cannot be understood');
     if (this.#told !== undefined) {
       if (!isSameHead(told, this.#told)) throw new SeedFailure('lied', 'it goes on with another snapshot than the one asked for');
       return;
     }
-    const reason = whyForeign(told.identity, wanted) ?? (await wanted.accept?.(told));
+    const reason = await unfit(told);
     if (reason !== undefined) throw new SeedFailure('refused', reason);
     this.#seed = await place.begin(told);
     this.#told = told;
@@ -98,7 +102,9 @@ class Taking {
   async #take({ body, checksum }: Frame): Promise<void> {
     if (crc32(body, this.#checksum) !== checksum) throw new SeedFailure('lied', 'the checksum of its rows does not fit');
     const seed = this.#seed as StoreSeed;
+    const before = seed.rows;
     await seed.take(body);
+    this.#options.meter.took(seed.rows - before, body.length);
     this.#checksum = checksum;
     this.#options.wanted.progress?.(Math.min(1, seed.rows / Math.max(1, entriesOf(this.#told as SnapshotTold))));
   }

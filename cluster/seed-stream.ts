@@ -65,6 +65,12 @@ export async function* seedFrames(question: SeedQuestion): AsyncGenerator<Frame,
   }
 }
 
+const meanings: Readonly<Record<number, string>> = {
+  404: ': it gives no store (SEED_RATE is 0, or its store is in memory)',
+  410: ': it does not keep the snapshot any more',
+  503: ': it is not ready, going away, or giving to two others',
+};
+
 function answerTo({ address, point, limits, clock, signal }: SeedQuestion): Promise<IncomingMessage> {
   const target = parseAddress(address);
   if (target === undefined) throw new SeedFailure('refused', 'its address is none');
@@ -74,7 +80,8 @@ function answerTo({ address, point, limits, clock, signal }: SeedQuestion): Prom
     outgoing.on('response', (incoming) => {
       if (incoming.statusCode === 200 && incoming.headers['content-type'] === snapshotType) return resolve(incoming);
       incoming.destroy();
-      reject(new SeedFailure('refused', `it answered ${incoming.statusCode}`));
+      const status = incoming.statusCode ?? 0;
+      reject(new SeedFailure('refused', `it answered ${status}${meanings[status] ?? ''}`));
     });
     outgoing.end();
   });

@@ -73,6 +73,11 @@ export class FrameReader {
     this.#maxBodyBytes = maxBodyBytes;
   }
 
+  /** No frame is begun. */
+  get between(): boolean {
+    return this.#headBytes === 0 && this.#body === undefined;
+  }
+
   /** The frames that `piece` completes; undefined: what came is no frame, or over the limit. */
   read(piece: Uint8Array): Frame[] | undefined {
     const frames: Frame[] = [];

@@ -120,7 +120,7 @@ async function carryOut(work: Work, print: (text: string) => Promise<void>, { pr
     if (stateFile !== undefined && !dryRun) await saveState(stateFile, state);
   };
   const options = { ...work, run: state.run, partly: partial, from: state.offset };
-  for await (const { items, offset } of runImport(file, checked, options)) {
+  for await (const { items, place: offset } of runImport(file, checked, options)) {
     for (const { key, came } of items) {
       counts[came]++;
       if (came === 'conflict' && conflicts.push(key) <= shownConflicts) say(`conflict: ${JSON.stringify(key)} is there, and is another`);

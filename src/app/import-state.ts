@@ -48,7 +48,7 @@ export async function loadState(path: string | undefined, identity: ImportIdenti
 }
 
 /** Whole at any time. */
-export async function saveState(path: string, state: ImportState): Promise<void> {
+export async function saveState(path: string, state: object): Promise<void> {
   const next = `${path}.next`;
   await writeFile(next, `${JSON.stringify(state)}\n`);
   await rename(next, path);

@@ -28,3 +28,8 @@ export function unseal<T>(key: Uint8Array, row: Uint8Array, what: string): T {
   const bytes = Buffer.from(row.buffer, row.byteOffset, row.byteLength);
   return (bytes.length === 4 ? undefined : JSON.parse(bytes.toString('utf8', 4))) as T;
 }
+
+/** Whether a row, whose checksum fits, says all by being there. */
+export function sealedIsEmpty(row: Uint8Array): boolean {
+  return row.length === 4;
+}

@@ -8,7 +8,7 @@ import { dirname } from 'node:path';
 import { BitacoraError, codeOf } from '../../src/core/errors.ts';
 import type { SeedPlace, SnapshotHead, StoreSeed } from '../../src/ports.ts';
 import { type Level, openLevel } from '../level.ts';
-import { clearUnmarked, moveMarker, removeMarker, STORE_FORMAT, writeMarker } from './level-files.ts';
+import { clearUnmarked, moveMarker, removeMarker, writeMarker } from './level-files.ts';
 import { openLevelStore } from './level-store.ts';
 import { LevelSeed } from './snapshot-seed.ts';
 
@@ -22,9 +22,6 @@ export async function openSeedPlace(directory: string, open: typeof openLevel = 
   return {
     async begin(head) {
       if (busy) throw new BitacoraError('internal', 'a seed is under way');
-      if (head.format !== STORE_FORMAT) {
-        throw new BitacoraError('store-damaged', `it is of format ${head.format}; this version reads format ${STORE_FORMAT}`);
-      }
       busy = true;
       try {
         await clear(beside);
@@ -57,7 +54,7 @@ async function beginSeed(
   } catch (error) {
     await level.close();
     await clear(beside);
-    throw codeOf(error) === 'internal' ? new BitacoraError('store-damaged', (error as Error).message, { cause: error }) : error;
+    throw error;
   }
 }
 

@@ -1,10 +1,13 @@
-/** `bitacora export` and `import` as a person at a shell runs them, and stores to run them on. */
+/** `bitacora export`, `import`, `backup`, `restore` and `republish` as a person at a shell runs them, and stores to run them on. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
+import { backup } from '../../src/app/backup-command.ts';
 import { exportKeys } from '../../src/app/export-command.ts';
 import { importKeys } from '../../src/app/import-command.ts';
+import { republish } from '../../src/app/republish-command.ts';
+import { restore } from '../../src/app/restore-command.ts';
 import type { FoundValue } from '../../src/ports.ts';
 import { address } from '../client-http/setting.ts';
 import type { MemoryKeyValue } from '../rpc/memory-key-value.ts';
@@ -21,14 +24,16 @@ export interface Around {
   readonly isTTY?: boolean;
 }
 
+const commands = { export: exportKeys, import: importKeys, backup, restore, republish } as const;
+
 export async function run(
-  command: 'export' | 'import',
+  command: keyof typeof commands,
   argv: readonly string[],
   { env = {}, input = [], isTTY = false }: Around = {},
 ): Promise<Ran> {
   const out: Buffer[] = [];
   let err = '';
-  const code = await { export: exportKeys, import: importKeys }[command](argv, {
+  const code = await commands[command](argv, {
     env,
     input: (async function* () {
       for (const piece of input) yield Buffer.from(piece as string);

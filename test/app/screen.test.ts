@@ -6,7 +6,17 @@ import type { NodeStatus, Offset } from '../../src/ports.ts';
 /** A restoring node's status with this laid over it. */
 function status(change: Partial<NodeStatus>): NodeStatus {
   return {
-    ...{ state: 'restoring', reason: undefined, ready: false, writable: false, sealed: false, stale: false, progress: 0, recordsPerSecond: 0, secondsLeft: undefined },
+    ...{
+      state: 'restoring',
+      reason: undefined,
+      ready: false,
+      writable: false,
+      sealed: false,
+      stale: false,
+      progress: 0,
+      recordsPerSecond: 0,
+      secondsLeft: undefined,
+    },
     ...{ applied: [], ends: [0 as Offset], lagMs: 1, entries: 0, recordsApplied: 0, genesis: undefined, log: 'connected' },
     ...change,
   };

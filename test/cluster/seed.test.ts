@@ -136,7 +136,11 @@ describe('a store from another node', () => {
     });
     const { outcome, reasons } = await take(['127.0.0.1:1', 'no address', refuses.address, breaks.address, await giver()]);
     expect(outcome).toBe('seeded');
-    expect(reasons.slice(0, 3)).toEqual([expect.stringContaining('ECONNREFUSED'), 'its address is none', 'it answered 503']);
+    expect(reasons.slice(0, 3)).toEqual([
+      expect.stringContaining('ECONNREFUSED'),
+      'its address is none',
+      expect.stringContaining('it answered 503'),
+    ]);
     expect(breaks.asked).toHaveLength(4);
     expect(breaks.asked[1]).toMatch(/^\/v1\/snapshot\?name=fake&after=[\w-]+&rows=\d+&checksum=\d+$/);
     await expectEqualStores();

@@ -7,7 +7,7 @@ import type { Checkpoint } from '../../src/ports.ts';
 import { openLevelStore } from '../../storage/store/level-store.ts';
 import { getOwn, put, remove, valueAt } from './calls.ts';
 import { cleanUp } from './clean-up.ts';
-import { clusterSettings, startNodes } from './cluster.ts';
+import { clusterSettings, knows, startNodes } from './cluster.ts';
 import { inParallel } from './ledger.ts';
 import { type NodeProcess, startNode } from './node-process.ts';
 import { bitacora } from './shell.ts';
@@ -40,6 +40,7 @@ test('verify names the node that differs, and --resync mends it', async () => {
   await falsify(two, 'key-100');
   const back = startNode(two, settings);
   await back.ready();
+  await knows(three, 2);
   expect(JSON.parse((await getOwn(back, 'key-100')).body)).toMatchObject({ value: 'wrong' });
   // Asked at any node; another is busy writing meanwhile.
   const busy = inParallel(keys.slice(0, 100), 8, (key) => put(three, `more-${key}`, 'x'));

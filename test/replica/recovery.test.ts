@@ -212,6 +212,38 @@ test('a node that was away longer than the log keeps tombstones does not trust w
   expect([second.aside.length, second.lastCopies]).toEqual([1, [false]]);
 });
 
+test('a node that was away for long, and whose log was made anew meanwhile, keeps what it has', async () => {
+  const world = openWorld({ deleteRetentionMs: 100_000 });
+  const first = await readyNode(world);
+  await write(world, first, 'k', 'v');
+  await world.clock.until('the log has its identity', () => first.replica.status.genesis !== undefined);
+  await untilApplied(world, first);
+  await world.clock.outcome(first.replica.close());
+  await world.clock.advance(200_000);
+  world.topic.recreate('same-cluster');
+  // Longer than the old one: by its ends it may be that one.
+  for (let i = 0; i < 50; i++) for (const key of ['k', 'k2']) world.topic.inject(partitionIn(world, key), put(key, `${i}`));
+  const second = await readyNode(world, { disk: first.disk() });
+  expect([second.aside.length, second.lastCopies]).toEqual([1, [true]]);
+  expect(second.aside[0]).toContain('was last followed longer ago');
+});
+
+test('a state that is made anew because somebody asks is kept for good where the log may be another one', async () => {
+  const world = openWorld();
+  const node = await readyNode(world);
+  await write(world, node, 'k', 'v');
+  await world.clock.until('the log has its identity', () => node.replica.status.genesis !== undefined);
+  await untilApplied(world, node);
+  await node.replica.resync();
+  await world.clock.until('it is set aside', () => node.aside.length === 1);
+  await untilReady(world, node);
+  await untilApplied(world, node);
+  node.logs.at(-1)?.disconnect();
+  await node.replica.resync();
+  await world.clock.until('it is set aside again', () => node.aside.length === 2);
+  expect(node.lastCopies).toEqual([false, true]);
+});
+
 test('a quiet log is no long absence', async () => {
   const world = openWorld({ deleteRetentionMs: 100_000 });
   const first = await readyNode(world);
@@ -223,14 +255,30 @@ test('a quiet log is no long absence', async () => {
   expect(second.aside).toEqual([]);
 });
 
+test('a topic made anew with another number of partitions is another log', async () => {
+  const world = openWorld();
+  const first = await readyNode(world);
+  await write(world, first, 'k', 'v');
+  await world.clock.outcome(first.replica.close());
+  const other = openWorld({ clock: world.clock, partitions: 3 });
+  Object.defineProperty(other.topic, 'identity', { value: { ...world.topic.identity, partitions: 3 } });
+  const writer = await readyNode({ ...other, clock: world.clock }, { name: 'n2:8082' });
+  for (let i = 0; i < 20; i++) await write(world, writer, `new-${i}`, 'v');
+  const node = await readyNode({ ...other, clock: world.clock }, { disk: first.disk() });
+  expect(node.aside).toHaveLength(1);
+  expect(node.aside[0]).toContain('3 partitions');
+  expect(node.lastCopies).toEqual([true]);
+  await untilApplied({ ...other, clock: world.clock }, node);
+  expect(await holds(node, 'new-0')).toBe('v');
+});
+
 test('a topic that cannot be used ends the node, saying why', async () => {
   const world = openWorld();
   const first = await readyNode(world);
   await write(world, first, 'k', 'v');
   await world.clock.outcome(first.replica.close());
-  const other = { ...openWorld({ partitions: 3 }), clock: world.clock };
-  Object.defineProperty(other.topic, 'identity', { value: { ...world.topic.identity, partitions: 3 } });
-  const node = await startNode(other, { disk: first.disk() });
+  Object.defineProperty(world.topic, 'identity', { value: { ...world.topic.identity, partitions: 3 } });
+  const node = await startNode(world, { disk: first.disk() });
   await world.clock.until('it says so', () => node.fatal.length > 0);
   expect(node.fatal[0]).toMatchObject({ code: 'topic-unusable' });
   expect(node.fatal[0]?.message).toContain('3 partitions');

@@ -66,7 +66,7 @@ export async function sweepingNode(world: World, options: SweepingOptions = {}):
     },
   });
   onTestFinished(() => world.clock.outcome(replica.close()));
-  const node = { replica, disk: () => disk, peers, swept, passes, faults: {}, aside: [], logs: [], fatal: [], metered: [] };
+  const node = { replica, disk: () => disk, peers, swept, passes, faults: {}, aside: [], lastCopies: [], logs: [], fatal: [], metered: [] };
   await untilReady(world, node);
   return node;
 }
