@@ -9,6 +9,10 @@ const usage = `bitacora: a key-value store whose write-ahead log is a Kafka topi
   bitacora rpc get|set|del     one call over the Avro face; rpc --help says more
   bitacora export [PREFIX]     all keys as JSON lines; export --help says more
   bitacora import FILE         writes what was exported; import --help says more
+  bitacora backup -o FILE      a whole store at one position; backup --help says more
+  bitacora restore FILE        makes a node's store from a backup; restore --help says more
+  bitacora republish           writes a store into another log, when its own is lost; republish --help says more
+  bitacora move-log            everything into another log, under load; move-log --help says more
   bitacora verify              whether all nodes hold the same; verify --help says more
   bitacora resync              makes a node's state anew from the log
   bitacora topic skipped       records of the topic that a node could not understand
@@ -32,6 +36,14 @@ async function main(argv: readonly string[]): Promise<number> {
       return (await import('./export-command.ts')).exportKeys(rest, shell());
     case 'import':
       return (await import('./import-command.ts')).importKeys(rest, shell());
+    case 'backup':
+      return (await import('./backup-command.ts')).backup(rest, shell());
+    case 'restore':
+      return (await import('./restore-command.ts')).restore(rest, shell());
+    case 'republish':
+      return (await import('./republish-command.ts')).republish(rest, shell());
+    case 'move-log':
+      return (await import('./move-log-command.ts')).moveLog(rest, shell());
     case 'verify':
       return (await import('./verify-command.ts')).verify(rest, shell());
     case 'resync':

@@ -9,7 +9,7 @@ export interface NodeAnswer {
 }
 
 /** Rejects when there was no answer, or its body is no JSON. */
-export function callNode(url: string, method: 'GET' | 'POST', path: string, timeoutMs: number): Promise<NodeAnswer> {
+export function callNode(url: string, method: 'GET' | 'POST' | 'DELETE', path: string, timeoutMs: number): Promise<NodeAnswer> {
   return new Promise((resolve, reject) => {
     const outgoing = request(`${url.replace(/\/$/, '')}${path}`, { method, agent: false, timeout: timeoutMs });
     outgoing.on('timeout', () => outgoing.destroy(new Error(`no answer in ${timeoutMs} ms`)));

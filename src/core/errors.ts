@@ -48,6 +48,12 @@ export const errorTable = {
     retry: 'yes',
     retryAfter: 1,
   },
+  'log-sealed': {
+    status: 503,
+    title: 'The log is sealed and takes no writes; this one is not in it',
+    retry: 'yes',
+    retryAfter: 1,
+  },
   overloaded: { status: 503, title: 'Too much is waiting; this request was not begun', retry: 'yes', retryAfter: 1 },
   draining: { status: 503, title: 'The node is going away', retry: 'yes', retryAfter: 1 },
   'unknown-outcome': { status: 504, title: 'The write was sent and may or may not be in the log', retry: 'reads' },

@@ -12,6 +12,9 @@ export const systemPrefix = '\0';
 /** The topic's identity is written under this key, once. */
 export const genesisKey = '\0genesis';
 
+/** Before the log is sealed, where it goes and how it is opened again is written under this key. */
+export const sealKey = '\0sealed';
+
 /** Barriers of linearizable reads stand under keys like this; of the attempts one is in the partition itself. */
 export function barrierKey(partition: number, attempt: number): string {
   return `${systemPrefix}barrier/${partition}/${attempt}`;

@@ -27,6 +27,7 @@ import { type Applied, ApplyLoop } from './apply-loop.ts';
 import { genesisKeyBytes, genesisLandmark } from './genesis.ts';
 import type { Mark } from './marks.ts';
 import { askEveryMs, Progress } from './progress.ts';
+import { awayTooLong } from './same-log.ts';
 import { Settler } from './settler.ts';
 import { Sweeper } from './sweeper.ts';
 import type { SweepCursor, Sweeping } from './sweeping.ts';
@@ -135,7 +136,7 @@ export class Following {
       author,
       applied: () => progress.applied,
       logTime: (partition) => loop.logTime(partition as Partition),
-      mayState: () => progress.caughtUp && log.state === 'connected',
+      mayState: () => progress.caughtUp && log.state === 'connected' && !log.sealed,
       isDoubtful: (key) => loop.isDoubtful(key),
     });
     this.#sweeper =
@@ -144,7 +145,7 @@ export class Following {
         ...options,
         ...options.sweeping,
         cursor: options.sweepCursor,
-        maySweep: () => progress.caughtUp && progress.lagMs === 0 && log.state === 'connected' && !options.draining(),
+        maySweep: () => progress.caughtUp && progress.lagMs === 0 && log.state === 'connected' && !log.sealed && !options.draining(),
         applied: () => progress.applied,
         logTime: (partition) => loop.logTime(partition),
         isDoubtful: (key) => loop.isDoubtful(key),
@@ -221,7 +222,7 @@ export class Following {
     let there = false;
     try {
       const bounds = await log.bounds();
-      if (this.#awayTooLong(bounds)) return;
+      if (await this.#awayTooLong(bounds)) return;
       there = this.progress.answered(bounds, jumps, askedAt);
     } catch (error) {
       logger.debug({ event: 'log.ends', code: codeOf(error) }, 'the log does not tell its ends');
@@ -240,14 +241,14 @@ export class Following {
    * A node that was cut off or suspended for most of the time for which the log keeps tombstones may have missed one that is gone since.
    * At a start, same-log.ts looks for it.
    */
-  #awayTooLong(bounds: readonly PartitionBounds[]): boolean {
-    const { log } = this.#options;
+  async #awayTooLong(bounds: readonly PartitionBounds[]): Promise<boolean> {
+    const { log, clock } = this.#options;
     const { lagMs, applied } = this.progress;
     if (!this.#wasCaughtUp || lagMs <= 0.8 * log.identity.deleteRetentionMs) return false;
     const partition = bounds.findIndex(({ next }, each) => next > (applied[each] as Offset));
     if (partition < 0) return false;
     const detail = `partition ${partition} was not followed for ${lagMs} ms, longer than the log keeps tombstones for certain`;
-    this.end(new BitacoraError('log-changed', detail));
+    this.end(await awayTooLong(this.#loop.identity, log, clock, detail));
     return true;
   }
 

@@ -7,7 +7,7 @@ import { BitacoraError, codeOf } from '../core/errors.ts';
 import { barrierKey } from '../core/keys.ts';
 import { partitionOf } from '../core/partitioner.ts';
 import { type Authorship, putRecord } from '../core/record.ts';
-import type { Clock, Log, Offset, Partition, PartitionBounds, Position } from '../ports.ts';
+import type { Clock, Log, NewRecord, Offset, Partition, PartitionBounds, Position } from '../ports.ts';
 import { SharedQuestion } from './shared-question.ts';
 
 export interface HorizonOptions {
@@ -66,9 +66,15 @@ export class Horizon {
 
   async #appendBarrier(partition: Partition): Promise<Position> {
     const log = this.#log();
-    const key = this.#keys.get(partition) ?? keyIn(partition, log.identity.partitions, barrierKey);
+    const record = this.record(partition, log.identity.partitions);
+    return this.#bounded((signal) => log.append(partition, record, signal));
+  }
+
+  /** What a barrier is made of. */
+  record(partition: Partition, partitions: number): NewRecord {
+    const key = this.#keys.get(partition) ?? keyIn(partition, partitions, barrierKey);
     this.#keys.set(partition, key);
-    return this.#bounded((signal) => log.append(partition, putRecord(key, nothing, this.#options.author()), signal));
+    return putRecord(key, nothing, this.#options.author());
   }
 
   async #bounded<T>(ask: (signal: AbortSignal) => Promise<T>): Promise<T> {

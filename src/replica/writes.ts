@@ -34,6 +34,8 @@ export interface WritesOptions {
   /** The log of now; undefined while there is none. */
   readonly log: () => Log | undefined;
   readonly caughtUp: () => boolean;
+  /** What a write is refused with when the log is sealed. */
+  readonly sealed: () => Promise<BitacoraError>;
 }
 
 export class Writes {
@@ -133,7 +135,7 @@ export class Writes {
     return { bytes, proposal: { key, condition, repeatable, record } };
   }
 
-  /** Errors: `draining`, `log-unavailable`. */
+  /** Errors: `draining`, `log-unavailable`, `log-sealed`. */
   async #whileOpen<T>(write: (log: Log) => Promise<T>): Promise<T> {
     if (this.#draining) throw new BitacoraError('draining', 'the node is going away');
     const log = this.#options.log();
@@ -141,6 +143,9 @@ export class Writes {
     this.#inFlight++;
     try {
       return await write(log);
+    } catch (error) {
+      // Only here it is known where the log went.
+      throw codeOf(error) === 'log-sealed' ? await this.#options.sealed() : error;
     } finally {
       if (--this.#inFlight === 0) for (const idle of this.#idle.splice(0)) idle();
     }

@@ -13,9 +13,11 @@ import type {
   LogRange,
   LogState,
   NewRecord,
+  Offset,
   Partition,
   PartitionBounds,
   Position,
+  SealOptions,
   SubscribeOptions,
   Subscriber,
   Subscription,
@@ -103,6 +105,29 @@ export class MemoryLog implements Log {
     if (signal?.aborted) throw new BitacoraError('log-unavailable', 'the wait was over before the log was asked');
     if (this.state !== 'connected') throw new BitacoraError('log-unavailable', 'the log is out of reach');
     return this.#topic.bounds;
+  }
+
+  get sealed(): boolean {
+    return this.#topic.sealed;
+  }
+
+  async seal({ keep }: SealOptions): Promise<readonly Offset[]> {
+    this.#reach();
+    if (!this.#topic.sealed) await keep('');
+    this.#reach();
+    this.#topic.seal(true);
+    return this.#topic.bounds.map(({ next }) => next);
+  }
+
+  async unseal(): Promise<void> {
+    this.#reach();
+    this.#topic.seal(false);
+  }
+
+  /** Errors: `closed`, `log-unavailable`. */
+  #reach(): void {
+    if (this.#state === 'closed') throw new BitacoraError('closed', 'the log is closed');
+    if (this.state !== 'connected') throw new BitacoraError('log-unavailable', 'the log is out of reach');
   }
 
   /** Appends that are held end as `unknown-outcome` at once: what is held in the topic may still come to be. */

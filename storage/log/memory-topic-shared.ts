@@ -6,6 +6,7 @@ import type { Chance, Clock, LogIdentity, Partition, PartitionBounds, Position }
 import { type ForeignRecord, MemoryPartition } from './memory-partition-shared.ts';
 import type { QueuedRecord } from './queue-shared.ts';
 import type { Chunk, ReadLimits } from './reader-shared.ts';
+import { sealedError } from './sealed-shared.ts';
 
 export interface MemoryTopicOptions {
   readonly clock: Clock;
@@ -44,6 +45,7 @@ export class MemoryTopic {
   #clusterId: string;
   #generation = 0;
   #connected = true;
+  #sealed = false;
   #hold: Hold | undefined;
 
   constructor(options: MemoryTopicOptions) {
@@ -70,6 +72,15 @@ export class MemoryTopic {
 
   get connected(): boolean {
     return this.#connected;
+  }
+
+  get sealed(): boolean {
+    return this.#sealed;
+  }
+
+  /** From now on commits are refused, held ones too; or no longer. */
+  seal(sealed: boolean): void {
+    this.#sealed = sealed;
   }
 
   get generation(): number {
@@ -133,6 +144,7 @@ export class MemoryTopic {
   recreate(where: 'other-cluster' | 'same-cluster' = 'other-cluster'): void {
     if (where === 'other-cluster') this.#clusterId = this.#options.chance.uuid();
     this.#partitions = this.#fresh();
+    this.#sealed = false;
     this.#generation += 1;
     this.#changed(undefined);
   }
@@ -146,6 +158,7 @@ export class MemoryTopic {
   async commit(batch: readonly QueuedRecord[]): Promise<readonly Position[]> {
     const hold = this.#hold;
     if (hold?.point === 'before') await survive(hold);
+    if (this.#sealed) throw sealedError();
     const positions = batch.map(({ partition, record }) => ({
       partition,
       offset: this.#partition(partition).append(record, this.clock.now()),

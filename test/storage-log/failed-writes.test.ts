@@ -71,3 +71,22 @@ test.each(['before', 'after'] as const)('records together whose write failed are
   if (when === 'after') expect(await work).toEqual({ partition: 0, offset: 1 });
   expect((await readAll(log, 10_000)).values(0)).toEqual(when === 'before' ? ['first'] : ['first', 'a', 'b', 'c']);
 });
+
+test.each(['before', 'after'] as const)('a seal that the disk did not confirm is there or not, and nothing else is: %s', async (when) => {
+  const { disk, log } = await stage();
+  const options = { keep: async () => undefined, probe: () => newRecord('k', 'probe') };
+  disk.failing = when;
+  expect(await failure(log.seal(options))).toBe('log-unavailable');
+  disk.failing = 'no';
+  await expect.poll(() => log.state).toBe('connected');
+  expect(log.sealed).toBe(when === 'after');
+  expect(await failure(log.append(p(0), newRecord('k', 'next')))).toBe(when === 'after' ? 'log-sealed' : undefined);
+  expect(await log.seal(options)).toEqual((await log.bounds()).map(({ next }) => next));
+  disk.failing = when;
+  expect(await failure(log.unseal())).toBe('log-unavailable');
+  disk.failing = 'no';
+  await expect.poll(() => log.state).toBe('connected');
+  expect(log.sealed).toBe(when === 'before');
+  await log.unseal();
+  expect(await failure(log.append(p(0), newRecord('k', 'last')))).toBeUndefined();
+});

@@ -10,7 +10,7 @@ import { silentLogger } from '../contract/silent-logger.ts';
 type Send = (values: readonly string[], produced: () => void) => Promise<number>;
 
 /** A writer on clients whose `send` the test plays. */
-function openWriter(send: Send) {
+function openWriter(send: Send, limit: () => number | undefined = () => undefined) {
   const counts = { clients: 0 };
   const newClient = (watch: SocketWatch): Client => {
     counts.clients++;
@@ -26,7 +26,8 @@ function openWriter(send: Send) {
   };
   const limits = { batchBytes: 10_000, batchRecords: 100, togetherBytes: 20_000, queueRecords: 100, queueBytes: 100_000, giveUpMs: 60_000 };
   const outcome = () => undefined;
-  const writer = new PartitionWriter({ topic: 't', partition: 0 as Partition, limits, logger: silentLogger, newClient, outcome });
+  const seal = { sealed: false, limit: async () => limit() };
+  const writer = new PartitionWriter({ topic: 't', partition: 0 as Partition, limits, logger: silentLogger, newClient, outcome, seal });
   return { writer, counts };
 }
 
@@ -124,11 +125,12 @@ test('records together are never divided: neither by what shares a batch with th
 });
 
 test('records together that only the broker finds too large are an invalid batch', async () => {
-  const { writer } = openWriter(async (values, produced) => {
+  const takesThree = async (values: readonly string[], produced: () => void): Promise<number> => {
     produced();
     if (values.length > 3) throw brokerSays('MESSAGE_TOO_LARGE');
     return 0;
-  });
+  };
+  const { writer } = openWriter(takesThree, () => 180);
   expect(await outcomeOf(writer.append(together(['a', 'b', 'c', 'd'])))).toBe('batch-invalid');
   expect(await outcomeOf(writer.append(together(['a', 'b', 'c'])))).toBe(0);
   await writer.close(100);
@@ -151,5 +153,48 @@ test('records together are withdrawn when none was sent, and unknown when the re
   await expect.poll(() => writer.append(together(['e', 'f'])).then(() => sent.at(-1))).toEqual(['e', 'f']);
   // Repeated as it was, until it was answered.
   expect(sent.slice(0, -1).every((values) => values.join() === 'c,d')).toBe(true);
+  await writer.close(100);
+});
+
+test('when the topic is sealed, a batch that is refused and all that wait hear of it, none of them again', async () => {
+  const sent: string[][] = [];
+  const { writer } = openWriter(
+    async (values, produced) => {
+      sent.push([...values]);
+      produced();
+      throw brokerSays('MESSAGE_TOO_LARGE');
+    },
+    () => 0,
+  );
+  const outcomes = Array.from({ length: 80 }, (_, i) => outcomeOf(writer.append([newRecord('k', `${i}`.padEnd(1_000, 'x'))])));
+  expect(new Set(await Promise.all(outcomes))).toEqual(new Set(['log-sealed']));
+  expect(sent).toHaveLength(1);
+  await writer.close(100);
+});
+
+test('a batch that may be stored is unknown, though the topic is sealed now', async () => {
+  let attempt = 0;
+  const { writer } = openWriter(
+    async (_values, produced) => {
+      produced();
+      throw ++attempt === 1 ? new Error('the connection was lost') : brokerSays('MESSAGE_TOO_LARGE');
+    },
+    () => 0,
+  );
+  expect(await outcomeOf(writer.append([newRecord('k', 'a')]))).toBe('unknown-outcome');
+  expect(await outcomeOf(writer.append([newRecord('k', 'b')]))).toBe('log-sealed');
+  await writer.close(100);
+});
+
+test.each([
+  ['the topic does not say what it takes', undefined],
+  ['the topic takes more than that by now', 1_000_000],
+])('a refusal for its size that nothing explains is no fault of the record: %s', async (_, limit) => {
+  const refuses = async (_values: readonly string[], produced: () => void): Promise<number> => {
+    produced();
+    throw brokerSays('MESSAGE_TOO_LARGE');
+  };
+  const { writer } = openWriter(refuses, () => limit);
+  expect(await outcomeOf(writer.append([newRecord('k', 'a')]))).toBe('log-unavailable');
   await writer.close(100);
 });

@@ -57,6 +57,7 @@ export const writeErrors = [
   'conditions-unsupported',
   'store-failed',
   'log-unavailable',
+  'log-sealed',
   'overloaded',
   'draining',
   'unknown-outcome',
@@ -69,6 +70,7 @@ export const readErrors = [
   'in-doubt',
   'store-failed',
   'log-unavailable',
+  'log-sealed',
   'overloaded',
   'draining',
 ] as const;

@@ -25,6 +25,7 @@ const supports = [
   'read-at',
   'revert',
   'export',
+  'seal',
 ];
 const maxListItems = 1_000;
 const mostSkipped = 20;
@@ -34,7 +35,7 @@ export function nodeRoute(rooms: V1Rooms): Route {
 }
 
 export function nodeReport({ keyValue, limits, node, version }: V1Rooms): Static<typeof NodeBody> {
-  const { state, reason, ready, writable, progress, lagMs, log, genesis, applied, entries } = keyValue.status;
+  const { state, reason, ready, writable, sealed, progress, lagMs, log, genesis, applied, entries } = keyValue.status;
   return {
     node,
     version,
@@ -42,6 +43,7 @@ export function nodeReport({ keyValue, limits, node, version }: V1Rooms): Static
     reason: reason ?? null,
     ready,
     writable,
+    sealed,
     progress: Math.floor(progress * 1_000) / 1_000,
     applied: appliedToken({ applied, genesis }),
     lag_ms: Math.round(lagMs),

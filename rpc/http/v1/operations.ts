@@ -6,6 +6,7 @@ import { deleteValue, getValue, putValue } from './key-operations.ts';
 import { deletePrefix, listKeys } from './list-operations.ts';
 import { getCluster, getDocs, getNode, getOpenApi } from './node-operations.ts';
 import type { Operation } from './operation.ts';
+import { sealLog, unsealLog } from './seal-operations.ts';
 import { getDigests, resyncNode, verifyNodes } from './verify-operations.ts';
 import { watchKeys } from './watch-operations.ts';
 
@@ -25,6 +26,8 @@ export const operations: readonly Operation[] = [
   verifyNodes,
   getDigests,
   resyncNode,
+  sealLog,
+  unsealLog,
   getOpenApi,
   getDocs,
 ];

@@ -19,6 +19,7 @@ const hints: Partial<Readonly<Record<ErrorCode, string>>> = {
   'batch-invalid': 'send it without atomic, or give the keys a common {tag}',
   'unknown-outcome': 'repeat it with the same Idempotency-Key, or read the key first',
   'log-unavailable': 'nothing was written: repeat it',
+  'log-sealed': 'write to a node of the log that it has moved to',
 };
 
 export interface ProblemContext {

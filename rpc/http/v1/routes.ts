@@ -11,13 +11,22 @@ import { nodeRoute } from './node-route.ts';
 import { problemAnswer } from './problem.ts';
 import { revertRoute } from './revert-route.ts';
 import type { V1Rooms } from './rooms.ts';
+import { sealRoute } from './seal-route.ts';
 import { type Giving, snapshotRoute } from './snapshot-route.ts';
 import { verifyRoutes } from './verify-route.ts';
 import { watchRoute } from './watch-route.ts';
 
 export function v1Routes(rooms: V1Rooms): readonly Route[] {
   const data = [keyRoute(rooms), listRoute(rooms), batchRoute(rooms), watchRoute(rooms), historyRoute(rooms), revertRoute(rooms)];
-  return [...data, exportRoute(rooms), nodeRoute(rooms), clusterRoute(rooms), ...verifyRoutes(rooms), ...docsRoutes(rooms)];
+  return [
+    ...data,
+    exportRoute(rooms),
+    nodeRoute(rooms),
+    clusterRoute(rooms),
+    ...verifyRoutes(rooms),
+    sealRoute(rooms),
+    ...docsRoutes(rooms),
+  ];
 }
 
 /** What nodes ask of one another under `/v1`, and nobody else: it is not in the document. */

@@ -168,6 +168,7 @@ export const NodeBody = Type.Object(
     reason: orNull(Type.String(), 'Why, when there is something to say.'),
     ready: Type.Boolean({ description: 'Reads are whole.' }),
     writable: Type.Boolean({ description: 'Writes have a chance.' }),
+    sealed: Type.Boolean({ description: 'The log is sealed: every write is refused.' }),
     progress: Type.Number({ minimum: 0, maximum: 1, description: 'Of catching up, by position.' }),
     applied: Type.String({ description: 'What it has applied, as a session token.' }),
     lag_ms: Type.Integer({ minimum: 0 }),

@@ -19,7 +19,7 @@ import { queryOf } from '../query.ts';
 import { boundTaking } from '../respond.ts';
 import type { V1Rooms } from './rooms.ts';
 import { Pace } from './snapshot-pace.ts';
-import { type KeptSnapshot, type ShelfLimits, SnapshotShelf } from './snapshot-shelf.ts';
+import { type KeptSnapshot, type ShelfLimits, type SnapshotEnd, SnapshotShelf } from './snapshot-shelf.ts';
 import { taken } from './taking.ts';
 
 /** What of the node's store others may take. */
@@ -28,7 +28,18 @@ export interface Giving extends Partial<ShelfLimits> {
   readonly source: () => SnapshotSource | undefined;
   /** To all takers together; 0: nothing is given. */
   readonly bytesPerSecond: number;
+  readonly observe?: GivingMeter;
 }
+
+/** Hears what is given. Calls are cheap and never throw. */
+export interface GivingMeter {
+  /** Rows were written to a taker's connection. */
+  sent(bytes: number): void;
+  /** What became of a snapshot; `refused`: it was not opened, because the node is not ready, goes away or gives to two others already. */
+  ended(outcome: SnapshotEnd | 'refused'): void;
+}
+
+const unheard: GivingMeter = { sent: () => undefined, ended: () => undefined };
 
 const usual: ShelfLimits = { idleMs: 30_000, maxAgeMs: 60 * 60_000 };
 
@@ -42,7 +53,8 @@ interface Point {
 
 export function snapshotRoute(rooms: V1Rooms, giving: Giving): Route {
   const { keyValue, logger, streams, limits, freshness } = rooms;
-  const shelf = new SnapshotShelf({ ...usual, ...giving }, logger);
+  const { observe = unheard } = giving;
+  const shelf = new SnapshotShelf({ ...usual, ...giving }, logger, (end) => observe.ended(end));
   const pace = new Pace(giving.bytesPerSecond);
   streams.onDrain(() => shelf.closeAll());
 
@@ -50,34 +62,43 @@ export function snapshotRoute(rooms: V1Rooms, giving: Giving): Route {
     const point = pointOf(request.url ?? '');
     const source = giving.bytesPerSecond > 0 ? giving.source() : undefined;
     if (source === undefined) throw new BitacoraError('no-such-path', 'this node gives no store');
-    assertReady(keyValue.status);
+    await orRefused(async () => assertReady(keyValue.status));
     const ending = streams.open(response);
     const head = ['Content-Type', snapshotType, 'Cache-Control', 'no-store', ...freshness()];
     if (request.method === 'HEAD') {
       response.writeHead(200, head).end();
       return;
     }
-    const kept = point === undefined ? await shelf.open(source, ending) : shelf.find(point.name, ending);
+    const kept = point === undefined ? await orRefused(() => shelf.open(source, ending)) : shelf.find(point.name, ending);
     try {
       ending.signal.throwIfAborted();
       // Whatever is waited for then: a taker who takes nothing must not hold up the drain, nor the connection that comes after his.
       ending.signal.addEventListener('abort', () => response.destroy(), { once: true });
       response.writeHead(200, [...head, ...(streams.begin(response) ? ['Connection', 'close'] : [])]);
       await give(kept, point, response, ending.signal);
-      shelf.close(kept.name, 'it is taken');
+      shelf.close(kept.name, 'taken');
     } catch (error) {
       // Without its end a stream says nothing but that it broke; what was taken of it is good all the same.
       if (response.headersSent) response.destroy();
       // Whatever the database said, the snapshot will not say anything else: he who took it shall not come back to it.
       if (!ending.signal.aborted) {
         logger.error({ event: 'snapshot.failed', code: codeOf(error), reason: String(error) }, 'a snapshot of the store cannot be read on');
-        shelf.close(kept.name, 'it cannot be read');
+        shelf.close(kept.name, 'unreadable');
       }
       if (!response.headersSent) throw error;
     } finally {
       shelf.leave(kept.name, ending);
     }
   };
+
+  async function orRefused<T>(attempt: () => Promise<T>): Promise<T> {
+    try {
+      return await attempt();
+    } catch (error) {
+      observe.ended('refused');
+      throw error;
+    }
+  }
 
   async function give(
     { name, snapshot }: KeptSnapshot,
@@ -105,6 +126,7 @@ export function snapshotRoute(rooms: V1Rooms, giving: Giving): Route {
       response.write(rowsFrameHead(run.bytes.length, checksum));
       const full = !response.write(run.bytes);
       response.uncork();
+      observe.sent(run.bytes.length);
       if (full) await taken(response, limits.requestTimeoutMs);
       signal.throwIfAborted();
     }

@@ -15,6 +15,17 @@ export interface ShelfLimits {
   readonly maxAgeMs: number;
 }
 
+/** Why a snapshot is kept no longer. The words are those of a metric's label. */
+export type SnapshotEnd = 'taken' | 'unreadable' | 'too-old' | 'taker-gone' | 'draining';
+
+const reasons: Readonly<Record<SnapshotEnd, string>> = {
+  taken: 'it is taken',
+  unreadable: 'it cannot be read',
+  'too-old': 'it is too old',
+  'taker-gone': 'its taker is gone',
+  draining: 'the node is going away',
+};
+
 export interface KeptSnapshot {
   readonly name: string;
   readonly snapshot: StoreSnapshot;
@@ -31,13 +42,16 @@ export class SnapshotShelf {
   readonly #kept = new Map<string, Kept>();
   readonly #limits: ShelfLimits;
   readonly #logger: Logger;
+  readonly #ended: (end: SnapshotEnd) => void;
   /** Being opened. */
   #opening = 0;
   #closed = false;
 
-  constructor(limits: ShelfLimits, logger: Logger) {
+  /** `ended` hears what became of each snapshot, once. */
+  constructor(limits: ShelfLimits, logger: Logger, ended: (end: SnapshotEnd) => void) {
     this.#limits = limits;
     this.#logger = logger;
+    this.#ended = ended;
   }
 
   get size(): number {
@@ -59,7 +73,7 @@ export class SnapshotShelf {
       throw new BitacoraError('draining', 'the node is going away');
     }
     const kept: Kept = { name: randomUUID(), snapshot, reader, idle: undefined, old: undefined };
-    kept.old = setTimeout(() => this.close(kept.name, 'it is too old'), this.#limits.maxAgeMs).unref();
+    kept.old = setTimeout(() => this.close(kept.name, 'too-old'), this.#limits.maxAgeMs).unref();
     this.#kept.set(kept.name, kept);
     this.#logger.info({ event: 'snapshot.opened', name: kept.name }, 'another node takes the store');
     return kept;
@@ -80,18 +94,19 @@ export class SnapshotShelf {
     const kept = this.#kept.get(name);
     if (kept === undefined || kept.reader !== reader) return;
     kept.reader = undefined;
-    kept.idle = setTimeout(() => this.close(name, 'its taker is gone'), this.#limits.idleMs).unref();
+    kept.idle = setTimeout(() => this.close(name, 'taker-gone'), this.#limits.idleMs).unref();
   }
 
   /** Ends it, and who reads it. */
-  close(name: string, reason: string): void {
+  close(name: string, end: SnapshotEnd): void {
     const kept = this.#kept.get(name);
     if (kept === undefined) return;
     this.#kept.delete(name);
     clearTimeout(kept.idle);
     clearTimeout(kept.old);
     kept.reader?.abort(new BitacoraError('closed', 'the snapshot is closed'));
-    this.#logger.info({ event: 'snapshot.closed', name, reason }, 'a snapshot of the store is closed');
+    this.#ended(end);
+    this.#logger.info({ event: 'snapshot.closed', name, reason: reasons[end] }, 'a snapshot of the store is closed');
     kept.snapshot.close().catch((error: unknown) => {
       this.#logger.warn({ event: 'snapshot.close-failed', name, reason: String(error) }, 'a snapshot could not be closed');
     });
@@ -100,6 +115,6 @@ export class SnapshotShelf {
   /** Ends them all, and opens no other. */
   closeAll(): void {
     this.#closed = true;
-    for (const name of [...this.#kept.keys()]) this.close(name, 'the node is going away');
+    for (const name of [...this.#kept.keys()]) this.close(name, 'draining');
   }
 }

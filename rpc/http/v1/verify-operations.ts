@@ -75,7 +75,7 @@ export const verifyNodes = operation({
   ),
   ...noHeaders,
   outcomes: { 200: { description: 'What was found.', content: { [json]: VerifiedBody } } },
-  errors: ['log-unavailable', 'position-not-reached', 'unknown-outcome', 'overloaded', 'draining'],
+  errors: ['log-unavailable', 'log-sealed', 'position-not-reached', 'unknown-outcome', 'overloaded', 'draining'],
   curl: 'curl -X POST localhost:8082/v1/verify',
 });
 

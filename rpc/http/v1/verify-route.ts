@@ -107,6 +107,6 @@ async function word(
 }
 
 /** A page of another site can have a browser send a POST without a body; it comes with an `Origin`. */
-function checkAsked(origin: string | undefined): void {
+export function checkAsked(origin: string | undefined): void {
   if (origin !== undefined) throw new BitacoraError('bad-request', 'this cannot be asked for from a page');
 }

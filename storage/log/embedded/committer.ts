@@ -6,15 +6,18 @@
 import { BitacoraError } from '../../../src/core/errors.ts';
 import type { Clock, Millis, Offset, Partition, Position } from '../../../src/ports.ts';
 import type { QueuedRecord } from '../queue-shared.ts';
+import { sealedError } from '../sealed-shared.ts';
 import type { Disk } from './disk.ts';
 import type { End, Ends } from './ends.ts';
 import { encodeRecord } from './record.ts';
 import { endKey, recordKey, sealNumbers } from './rows.ts';
+import type { Seal } from './seal.ts';
 
 export interface CommitterOptions {
   readonly clock: Clock;
   readonly disk: Disk;
   readonly ends: Ends;
+  readonly seal: Seal;
   /** How long a failed write's callers wait for the log to be open again before they are told that nobody knows. */
   readonly outcomeWaitMs: number;
   appended(partition: Partition): void;
@@ -23,6 +26,7 @@ export interface CommitterOptions {
 export class Committer {
   readonly #options: CommitterOptions;
   #commits = 0;
+  #underWay: Promise<unknown> = Promise.resolve();
 
   constructor(options: CommitterOptions) {
     this.#options = options;
@@ -33,8 +37,20 @@ export class Committer {
     return this.#commits;
   }
 
-  /** Errors: `log-unavailable`, `closed` (nothing was written), `unknown-outcome`. */
-  async commit(batch: readonly QueuedRecord[]): Promise<readonly Position[]> {
+  /** Resolves when what is being committed has ended, however. */
+  get ended(): Promise<unknown> {
+    return this.#underWay;
+  }
+
+  /** Errors: `log-unavailable`, `log-sealed`, `closed` (nothing was written), `unknown-outcome`. */
+  commit(batch: readonly QueuedRecord[]): Promise<readonly Position[]> {
+    if (this.#options.seal.sealed) return Promise.reject(sealedError());
+    const committing = this.#commit(batch);
+    this.#underWay = committing.catch(() => undefined);
+    return committing;
+  }
+
+  async #commit(batch: readonly QueuedRecord[]): Promise<readonly Position[]> {
     const { clock, disk, ends } = this.#options;
     const chained = disk.level.batch();
     const planned = new Map<Partition, End>();

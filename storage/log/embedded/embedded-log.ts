@@ -16,9 +16,11 @@ import type {
   LogRange,
   LogState,
   NewRecord,
+  Offset,
   Partition,
   PartitionBounds,
   Position,
+  SealOptions,
   SubscribeOptions,
   Subscriber,
   Subscription,
@@ -35,6 +37,7 @@ import { Ends } from './ends.ts';
 import { refuseRecord } from './record.ts';
 import { readRecords } from './records.ts';
 import { DamagedRow } from './rows.ts';
+import { Seal } from './seal.ts';
 
 export interface EmbeddedLimits extends QueueLimits, ReadLimits, StretchLimits {
   /** How long the callers of a failed write wait to learn whether it is in the log. */
@@ -86,12 +89,17 @@ export async function openEmbeddedLog(options: EmbeddedLogOptions): Promise<Embe
   inUse.add(path);
   try {
     const { level, identity } = await openDirectory({ ...options, open: options.openLevel ?? openLevel });
-    const ends = await Ends.load(level, options.partitions).catch(async (cause: unknown) => {
+    const seal = new Seal();
+    const load = async (): Promise<Ends> => {
+      await seal.load(level);
+      return Ends.load(level, options.partitions);
+    };
+    const ends = await load().catch(async (cause: unknown) => {
       await level.close();
       const detail = `the log in ${path} is damaged: where its partitions end cannot be read. Restore the directory from a copy, or move it away`;
       throw cause instanceof DamagedRow ? new BitacoraError('topic-unusable', detail, { cause }) : cause;
     });
-    return new EmbeddedLog(options, level, identity, ends, () => inUse.delete(path));
+    return new EmbeddedLog(options, level, identity, { ends, seal }, () => inUse.delete(path));
   } catch (error) {
     inUse.delete(path);
     throw error;
@@ -104,16 +112,24 @@ export class EmbeddedLog implements Log {
   readonly #clock: Clock;
   readonly #disk: Disk;
   readonly #ends: Ends;
+  readonly #seal: Seal;
   readonly #committer: Committer;
   readonly #compactor: Compactor;
   readonly #queue: AppendQueue;
   readonly #stretches: Stretches;
   readonly #released: () => void;
+  readonly #logger: Logger;
   readonly #listeners = new Set<(partition: Partition | undefined) => void>();
   #subscription: Subscription | undefined;
   #closing: Promise<void> | undefined;
 
-  constructor(options: EmbeddedLogOptions, level: Level, stored: StoredIdentity, ends: Ends, released: () => void) {
+  constructor(
+    options: EmbeddedLogOptions,
+    level: Level,
+    stored: StoredIdentity,
+    { ends, seal }: { readonly ends: Ends; readonly seal: Seal },
+    released: () => void,
+  ) {
     const { clock, logger, compactionLagMs, deleteRetentionMs } = options;
     const { clusterId, topic, partitions } = stored;
     const limits = { ...defaultEmbeddedLimits, ...options.limits };
@@ -122,16 +138,20 @@ export class EmbeddedLog implements Log {
     this.#limits = limits;
     this.#clock = clock;
     this.#ends = ends;
+    this.#seal = seal;
     this.#released = released;
     const open = options.openLevel ?? openLevel;
     const disk = new Disk(level, {
       ...{ clock, logger, reopenMinMs: limits.reopenMinMs, reopenMaxMs: limits.reopenMaxMs },
       reopen: () => open(levelPath(options.directory), { create: false }),
-      reload: (again) => ends.reload(again),
+      reload: async (again) => {
+        await seal.load(again);
+        await ends.reload(again);
+      },
       changed: () => this.#wake(undefined),
     });
     const appended = (partition: Partition) => this.#wake(partition);
-    const committer = new Committer({ clock, disk, ends, outcomeWaitMs: limits.outcomeWaitMs, appended });
+    const committer = new Committer({ clock, disk, ends, seal, outcomeWaitMs: limits.outcomeWaitMs, appended });
     this.#disk = disk;
     this.#committer = committer;
     this.#queue = new AppendQueue(limits, (batch) => committer.commit(batch));
@@ -141,6 +161,8 @@ export class EmbeddedLog implements Log {
       ...{ intervalMs: limits.compactionIntervalMs, recordsPerSecond: limits.compactionRecordsPerSecond },
     });
     this.#compactor.start();
+    this.#logger = logger;
+    if (seal.sealed) this.#sayWhetherSealed();
   }
 
   get state(): LogState {
@@ -185,6 +207,31 @@ export class EmbeddedLog implements Log {
     if (signal?.aborted) throw new BitacoraError('log-unavailable', 'the wait was over before the log was asked');
     if (this.state !== 'connected') throw new BitacoraError('log-unavailable', 'the log is being opened again');
     return this.#ends.bounds;
+  }
+
+  get sealed(): boolean {
+    return this.#seal.sealed;
+  }
+
+  async seal({ keep }: SealOptions): Promise<readonly Offset[]> {
+    if (this.state === 'closed') throw new BitacoraError('closed', 'the log is closed');
+    if (!this.#seal.sealed) await keep('');
+    await this.#seal.close(this.#disk, this.#committer.ended);
+    this.#sayWhetherSealed();
+    return this.#ends.bounds.map(({ next }) => next);
+  }
+
+  async unseal(): Promise<void> {
+    if (this.state === 'closed') throw new BitacoraError('closed', 'the log is closed');
+    await this.#seal.open(this.#disk);
+    this.#sayWhetherSealed();
+  }
+
+  #sayWhetherSealed(): void {
+    const { sealed } = this.#seal;
+    const fields = { event: 'log.seal', topic: this.identity.topic, sealed };
+    if (sealed) this.#logger.warn(fields, 'the log is sealed: reads go on, writes are refused');
+    else this.#logger.info(fields, 'the log is not sealed: it takes writes');
   }
 
   /** Does at once, and without pauses, all the compaction that is legal now. */

@@ -2,6 +2,7 @@
  * The rows of the embedded log in LevelDB. Numbers are big-endian, so that the order of bytes is the order of offsets and times.
  *
  *   'i'                              -> sealed JSON          which log this is
+ *   's'                              -> sealed nothing        the log takes no writes
  *   'p' partition:u32                -> sealed next:u64 time:u64   the partition's end and newest log time; written with every append
  *   'c' partition:u32                -> sealed cleaned:u64   compaction has been through everything before this offset
  *   'r' partition:u32 offset:u64     -> sealed record        (record.ts)
@@ -14,7 +15,7 @@
 import { crc32 } from 'node:zlib';
 import type { Offset, Partition } from '../../../src/ports.ts';
 
-const tag = { identity: 0x69, end: 0x70, cleaned: 0x63, record: 0x72, key: 0x6b, due: 0x64 };
+const tag = { identity: 0x69, seal: 0x73, end: 0x70, cleaned: 0x63, record: 0x72, key: 0x6b, due: 0x64 };
 
 /** A row whose checksum does not fit. */
 export class DamagedRow extends Error {
@@ -22,6 +23,8 @@ export class DamagedRow extends Error {
 }
 
 export const identityKey = Buffer.of(tag.identity);
+
+export const sealKey = Buffer.of(tag.seal);
 
 export const endKey = (partition: Partition): Buffer => head(tag.end, partition, 0);
 

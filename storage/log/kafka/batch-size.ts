@@ -6,7 +6,7 @@ export const defaultMaxMessageBytes = 1_048_588;
 export const recordOverhead = 8 * 1024;
 
 /** Before the records of a batch: offsets, producer, checksum and counts. */
-const batchFrame = 61;
+export const batchFrame = 61;
 /**
  * What Kafka adds to a thousand records of ours, the most that an atomic batch has: at most 16 bytes of lengths and deltas to each, and 3 to
  * each of its 8 headers.

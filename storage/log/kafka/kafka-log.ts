@@ -14,16 +14,18 @@ import type {
   Partition,
   PartitionBounds,
   Position,
+  SealOptions,
   SubscribeOptions,
   Subscriber,
   Subscription,
 } from '../../../src/ports.ts';
 import { defaultStretchLimits, Stretches, type StretchLimits } from '../stretch-shared.ts';
-import { largestBatchBytes, recordOverhead } from './batch-size.ts';
+import { recordOverhead } from './batch-size.ts';
 import { type Admin, atMost, type Client, isRequestTimeout, type KafkaConnection, kafkaClient, messageOf } from './client.ts';
 import { defaultFetchLimits, Fetcher, type FetchLimits } from './fetcher.ts';
 import { PartitionWriter, type WriterLimits } from './partition-writer.ts';
 import { Reader } from './reader.ts';
+import { KafkaSeal } from './seal.ts';
 import { prepareTopic, type TopicOptions } from './topic.ts';
 
 export interface KafkaLogOptions extends TopicOptions {
@@ -51,7 +53,9 @@ export async function openKafkaLog(options: KafkaLogOptions): Promise<Log> {
   try {
     await admin.connect();
     const identity = await prepareTopic(admin, options, options.logger);
-    return new KafkaLog(options, identity, client, admin);
+    const log = new KafkaLog(options, identity, client, admin);
+    await log.begin();
+    return log;
   } catch (error) {
     await atMost(1_000, admin.disconnect());
     client.cut();
@@ -74,6 +78,7 @@ class KafkaLog implements Log {
   readonly #writers: PartitionWriter[];
   readonly #fetcher: Fetcher;
   readonly #stretches: Stretches;
+  readonly #seal: KafkaSeal;
   readonly #groups: string[] = [];
   #connected = true;
   #closing: Promise<void> | undefined;
@@ -86,6 +91,11 @@ class KafkaLog implements Log {
     this.identity = identity;
     this.#client = client;
     this.#admin = admin;
+    this.#seal = new KafkaSeal({
+      ...{ admin, topic: identity.topic, partitions: identity.partitions, logger: options.logger },
+      append: (partition, record, signal) => (this.#writers[partition] as PartitionWriter).append([record], signal, true),
+      bounds: () => this.bounds(),
+    });
     const limits = {
       batchBytes: options.recordBytes + recordOverhead,
       batchRecords: 2_000,
@@ -103,18 +113,38 @@ class KafkaLog implements Log {
         logger: options.logger,
         newClient: (watch) => kafkaClient(options.connection, options.logger, 1, watch),
         outcome: (ok) => this.#noted(ok),
+        seal: this.#seal,
       });
     });
     const fetcher = new Fetcher({
       topic: identity.topic,
       limits: { ...defaultFetchLimits, ...options.limits },
       newClient: () => kafkaClient(options.connection, options.logger, 2),
-      largestBatchBytes: largestBatchBytes(options.recordBytes),
       bounds: () => this.bounds(),
       logger: options.logger,
     });
     this.#fetcher = fetcher;
     this.#stretches = new Stretches({ ...defaultStretchLimits, ...options.limits }, () => fetcher.stretch());
+  }
+
+  /** Learns whether the topic is sealed, and goes on looking. */
+  async begin(): Promise<void> {
+    await this.#seal.limit();
+    this.#seal.watch();
+  }
+
+  get sealed(): boolean {
+    return this.#seal.sealed;
+  }
+
+  async seal(options: SealOptions): Promise<readonly Offset[]> {
+    if (this.#closing !== undefined) throw new BitacoraError('closed', 'the log is closed');
+    return this.#seal.seal(options);
+  }
+
+  async unseal(memo: string | undefined): Promise<void> {
+    if (this.#closing !== undefined) throw new BitacoraError('closed', 'the log is closed');
+    return this.#seal.unseal(memo);
   }
 
   get state(): LogState {
@@ -143,11 +173,9 @@ class KafkaLog implements Log {
     const reader = new Reader(
       {
         topic: this.identity.topic,
-        partitions: this.identity.partitions,
-        largestBatchBytes: largestBatchBytes(this.#options.recordBytes),
-        newGroupId: () => this.#newGroupId(),
+        groupId: this.#newGroupId(),
         newClient: () => kafkaClient(this.#options.connection, this.#options.logger, 2),
-        ends: async () => (await this.bounds()).map((bounds) => bounds.next),
+        bounds: () => this.bounds(),
         firstSince: this.identity.logAppendTime ? (time) => this.#firstSince(time) : undefined,
         logger: this.#options.logger,
         outcome: (ok) => {
@@ -206,6 +234,7 @@ class KafkaLog implements Log {
   }
 
   async #close(): Promise<void> {
+    this.#seal.close();
     this.#stretches.close();
     this.#fetcher.close();
     const writers = this.#writers.map((writer) => writer.close(closeMs));
@@ -257,7 +286,7 @@ class KafkaLog implements Log {
     else logger.warn({ event: 'log.disconnected' }, 'the log does not answer; reads go on from the local state');
   }
 
-  /** `<topic>-<node>-<n>`, never used before: a killed member would make the next one of its group wait for the session timeout. */
+  /** `<topic>-<node>-<n>`, never used before: what an earlier run of this node has told is its own. */
   #newGroupId(): string {
     const id = `${this.#groupPrefix}${Date.now()}${String(this.#groups.length).padStart(3, '0')}`;
     this.#groups.push(id);

@@ -15,8 +15,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BitacoraError } from '../../../src/core/errors.ts';
 import type { Logger, NewRecord, Offset, Partition, Position } from '../../../src/ports.ts';
+import { sealedError } from '../sealed-shared.ts';
 import { refuseTogether } from '../together-shared.ts';
+import { batchFrame } from './batch-size.ts';
 import { atMost, type Client, isRequestTimeout, messageOf, type Producer, protocolError, type SocketWatch } from './client.ts';
+import { fatal, forbidden, provesNothingKept, refusals, tooLarge } from './produce-answers.ts';
+import { isSealed } from './seal.ts';
 
 export interface WriterLimits {
   /** Bytes of a record, and of the appends that share a produce request; must stay below the topic's `max.message.bytes`. */
@@ -55,24 +59,6 @@ interface Batch {
 /** Far above what a request and its one repetition may take. */
 const sendLimitMs = 60_000;
 
-/** The broker has refused the batch as it stands and kept nothing of it. */
-const refusals = new Set([
-  'MESSAGE_TOO_LARGE',
-  'RECORD_LIST_TOO_LARGE',
-  'INVALID_RECORD',
-  'INVALID_TIMESTAMP',
-  'UNSUPPORTED_FOR_MESSAGE_FORMAT',
-]);
-/**
- * Answers that prove that the broker kept nothing: they come before the append, and from nothing but a produce request. Others look the same
- * and prove nothing: `NOT_LEADER_FOR_PARTITION` and its like may also come after the append, or from kafkajs's question for metadata, which
- * it asks when a connection was lost and whose failure then hides the loss.
- */
-const provesNothingKept = new Set([...refusals, 'NOT_ENOUGH_REPLICAS']);
-const forbidden = new Set(['TOPIC_AUTHORIZATION_FAILED', 'CLUSTER_AUTHORIZATION_FAILED', 'POLICY_VIOLATION']);
-/** The broker and this producer no longer agree on what was written: only a new producer can go on. */
-const fatal = new Set(['OUT_OF_ORDER_SEQUENCE_NUMBER', 'DUPLICATE_SEQUENCE_NUMBER', 'INVALID_PRODUCER_EPOCH', 'UNKNOWN_PRODUCER_ID']);
-
 export class PartitionWriter {
   readonly #topic: string;
   readonly #partition: Partition;
@@ -80,6 +66,7 @@ export class PartitionWriter {
   readonly #logger: Logger;
   readonly #newClient: (watch: SocketWatch) => Client;
   readonly #outcome: (ok: boolean) => void;
+  readonly #seal: { readonly sealed: boolean; limit(): Promise<number | undefined> };
   readonly #stop = new AbortController();
   #producer: { readonly client: Client; readonly producer: Producer } | undefined;
   #queue: Pending[] = [];
@@ -98,6 +85,8 @@ export class PartitionWriter {
     newClient: (watch: SocketWatch) => Client;
     /** Told after each attempt whether the broker answered. */
     outcome: (ok: boolean) => void;
+    /** What is known of the topic's seal, and the question how many bytes a batch may have now; undefined: no answer. */
+    seal: { readonly sealed: boolean; limit(): Promise<number | undefined> };
   }) {
     this.#topic = options.topic;
     this.#partition = options.partition;
@@ -106,10 +95,12 @@ export class PartitionWriter {
     this.#logger = options.logger;
     this.#newClient = options.newClient;
     this.#outcome = options.outcome;
+    this.#seal = options.seal;
   }
 
-  /** See `Log.append` for one record and `Log.appendTogether` for several. */
-  append(records: readonly NewRecord[], signal?: AbortSignal): Promise<Position> {
+  /** See `Log.append` for one record and `Log.appendTogether` for several. `tries`: also when the log is known to be sealed. */
+  append(records: readonly NewRecord[], signal?: AbortSignal, tries = false): Promise<Position> {
+    if (this.#seal.sealed && !tries && !this.#stop.signal.aborted) return Promise.reject(sealedError());
     const sizes = records.map(sizeOf);
     const refusal = this.#refusal(records, sizes);
     if (refusal !== undefined) return Promise.reject(refusal);
@@ -286,7 +277,7 @@ export class PartitionWriter {
     };
     this.#logger.debug(fields, 'an append was not answered well');
     if (type !== undefined && refusals.has(type) && !batch.sent) {
-      this.#refused(batch, type);
+      await this.#refused(batch, type);
       return true;
     }
     if (type !== undefined && forbidden.has(type) && !batch.sent) {
@@ -306,11 +297,31 @@ export class PartitionWriter {
     return false;
   }
 
+  /** Nothing of the batch was kept: because nothing is taken any more, because the brokers do not agree on what is, or for one bad record. */
+  async #refused(batch: Batch, type: string): Promise<void> {
+    // Who stops waiting now may be told at once that nothing was written.
+    const limit = tooLarge.has(type) ? await this.#seal.limit() : Number.POSITIVE_INFINITY;
+    if (limit !== undefined && isSealed(limit)) return this.#refuseAll(batch);
+    const bytes = sum(batch.pending.map((pending) => pending.bytes));
+    // A leader may have heard of another limit than the broker that was asked.
+    if (tooLarge.has(type) && (limit === undefined || bytes + batchFrame <= limit)) {
+      for (const pending of batch.pending) settle(pending, new BitacoraError('log-unavailable', `the broker refuses the batch: ${type}`));
+      return;
+    }
+    this.#halve(batch, type);
+  }
+
+  /** Those who wait for their turn would hear the same. */
+  #refuseAll(batch: Batch): void {
+    this.#count(this.#queue, -1);
+    for (const pending of [...batch.pending, ...this.#queue.splice(0)]) settle(pending, sealedError());
+  }
+
   /**
-   * One bad record fails its whole batch, of which nothing was kept. It goes back to the head of the queue and comes in halves, until the
+   * One bad record fails its whole batch. It goes back to the head of the queue and comes in halves, until the
    * append with the bad record stands alone.
    */
-  #refused(batch: Batch, type: string): void {
+  #halve(batch: Batch, type: string): void {
     if (batch.pending.length > 1) {
       this.#mostRecords = Math.floor(recordsOf(batch).length / 2);
       this.#count(batch.pending, 1);
@@ -322,8 +333,7 @@ export class PartitionWriter {
   }
 
   #refusedAlone({ records, bytes }: Pending, type: string): BitacoraError {
-    if (type !== 'MESSAGE_TOO_LARGE' && type !== 'RECORD_LIST_TOO_LARGE')
-      return new BitacoraError('log-unavailable', `the broker refuses the record: ${type}`);
+    if (!tooLarge.has(type)) return new BitacoraError('log-unavailable', `the broker refuses the record: ${type}`);
     if (records.length === 1) return new BitacoraError('value-too-large', `the broker refuses the record: ${type}`);
     // Within the limit that was derived from the topic: it has been lowered since, or there are more headers than was left room for.
     const detail = `the broker refuses ${records.length} records of ${bytes} bytes together, though at most ${this.#limits.togetherBytes}: ${type}`;

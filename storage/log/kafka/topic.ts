@@ -7,6 +7,7 @@ import { BitacoraError } from '../../../src/core/errors.ts';
 import type { Logger, LogIdentity } from '../../../src/ports.ts';
 import { defaultMaxMessageBytes, togetherBytes } from './batch-size.ts';
 import { type Admin, protocolError } from './client.ts';
+import { isSealed } from './seal.ts';
 
 export interface TopicOptions {
   readonly topic: string;
@@ -49,8 +50,14 @@ export async function prepareTopic(admin: Admin, options: TopicOptions, logger: 
     compactionLagMs: Number(configs.get('min.compaction.lag.ms') ?? 0),
     deleteRetentionMs: Number(configs.get('delete.retention.ms') ?? 86_400_000),
     logAppendTime: configs.get('message.timestamp.type') === 'LogAppendTime',
-    togetherBytes: togetherBytes(Number(configs.get('max.message.bytes') ?? defaultMaxMessageBytes), options.recordBytes),
+    togetherBytes: togetherBytes(maxMessageBytes(configs), options.recordBytes),
   };
+}
+
+/** Of a sealed topic (seal.ts), on which nothing fits, what it may be before and after: it is read, and may be opened again. */
+function maxMessageBytes(configs: ReadonlyMap<string, string>): number {
+  const largest = Number(configs.get('max.message.bytes') ?? defaultMaxMessageBytes);
+  return isSealed(largest) ? Number.POSITIVE_INFINITY : largest;
 }
 
 async function partitionsOf(admin: Admin, topic: string): Promise<number | undefined> {
@@ -149,8 +156,8 @@ function judge(configs: ReadonlyMap<string, string>, options: TopicOptions, logg
     why.push('unclean.leader.election.enable is true, so acknowledged writes can be lost');
     wrong['unclean.leader.election.enable'] = 'false';
   }
-  const largest = Number(configs.get('max.message.bytes') ?? 0);
-  if (largest > 0 && largest < options.recordBytes) {
+  const largest = maxMessageBytes(configs);
+  if (largest < options.recordBytes) {
     why.push(`max.message.bytes is ${largest}, less than a record may take (${options.recordBytes})`);
     wrong['max.message.bytes'] = String(options.recordBytes + 4_096);
   }

@@ -63,6 +63,8 @@ const calls: Record<string, { method: string; path: string; headers?: Record<str
     { method: 'HEAD', path: '/v1/verify/00000000-0000-4000-8000-000000000000' },
   ],
   resyncNode: [{ method: 'POST', path: '/v1/node/resync' }],
+  sealLog: [{ method: 'POST', path: '/v1/seal?to=new-node:8082' }],
+  unsealLog: [{ method: 'DELETE', path: '/v1/seal' }],
   deleteValue: [{ method: 'DELETE', path: '/v1/kv/new', headers: { 'if-match': '*' } }],
   listKeys: [
     { method: 'GET', path: '/v1/kv?prefix=a/&delimiter=/' },

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Pace } from '../../../../rpc/http/v1/snapshot-pace.ts';
-import type { Giving } from '../../../../rpc/http/v1/snapshot-route.ts';
+import type { Giving, GivingMeter } from '../../../../rpc/http/v1/snapshot-route.ts';
 import type { SnapshotSource, Store, StoreSnapshot } from '../../../../src/ports.ts';
 import { openLevelStore } from '../../../../storage/store/level-store.ts';
 import { type Frame, FrameReader, snapshotType } from '../../../../wire/snapshot-frames.ts';
@@ -21,12 +21,17 @@ let running: Running;
 /** Snapshots that the server has opened and not closed. */
 let open: Set<StoreSnapshot>;
 let opened: number;
+/** What was heard of what is given: bytes, and what became of snapshots. */
+let sent: number;
+let outcomes: string[];
 beforeEach(async () => {
   home = await mkdtemp(join(tmpdir(), 'bitacora-give-'));
   store = await openLevelStore({ directory: join(home, 'store') });
   await fill(store, 0, 120);
   open = new Set();
   opened = 0;
+  sent = 0;
+  outcomes = [];
 });
 afterEach(async () => {
   await running.stop();
@@ -52,8 +57,18 @@ const source: SnapshotSource = {
 
 async function start(giving: Partial<Giving> = {}, limits: Parameters<typeof startServer>[0] = {}): Promise<void> {
   const others = { members: () => [], askMember: async () => undefined };
-  running = await startServer(limits, 1_000, undefined, { ...others, giving: { source: () => source, bytesPerSecond: 1e9, ...giving } });
+  running = await startServer(limits, 1_000, undefined, {
+    ...others,
+    giving: { source: () => source, bytesPerSecond: 1e9, observe, ...giving },
+  });
 }
+
+const observe: GivingMeter = {
+  sent: (bytes) => {
+    sent += bytes;
+  },
+  ended: (outcome) => void outcomes.push(outcome),
+};
 
 interface Taking {
   readonly outgoing: ClientRequest;
@@ -109,6 +124,7 @@ describe('the whole', () => {
     expect(headOf(frames)).toMatchObject({ snapshot: 1, format: 1, identity, checkpoints: store.checkpoints });
     expect(JSON.parse(frames.at(-1)!.body.toString())).toEqual({ rows: rowsIn(frames).rows, checksum: frames.at(-2)!.checksum });
     await until(() => open.size === 0);
+    expect([sent, outcomes]).toEqual([rowsIn(frames).bytes, ['taken']]);
   });
 
   test('is gone on with by name and key, with the same checksums', async () => {
@@ -158,13 +174,14 @@ describe('is refused', () => {
     expect(refused.headers['retry-after']).toBe('1');
     running.keyValue.statusChange = { state: 'draining', ready: false };
     expect(codeIn(await call(running.port, path))).toEqual([503, 'draining']);
-    expect(opened).toBe(0);
+    expect([opened, sent, outcomes]).toEqual([0, 0, ['refused', 'refused']]);
   });
 
   test('to a third at once; when one is through, the next may begin', async () => {
     await start({ bytesPerSecond: 2_000_000 });
     const both = [await take('', false), await take('', false)];
     expect(codeIn(await call(running.port, path))).toEqual([503, 'overloaded']);
+    expect(outcomes).toEqual(['refused']);
     both[0]!.incoming.resume();
     await both[0]!.frames;
     await until(() => open.size === 1);
@@ -198,6 +215,7 @@ describe('an open snapshot', () => {
     incoming.destroy();
     await until(() => running.logged.some((line) => line.includes('its taker is gone')));
     await until(() => open.size === 0);
+    expect(outcomes).toEqual(['taker-gone']);
   });
 
   test('ends when it is too old, whoever takes it', async () => {
@@ -205,6 +223,7 @@ describe('an open snapshot', () => {
     const { frames } = await take();
     expect((await frames).whole).toBe(false);
     await until(() => open.size === 0);
+    expect(outcomes).toEqual(['too-old']);
   });
 
   test('ends with the drain, though its taker takes nothing', async () => {
@@ -215,6 +234,7 @@ describe('an open snapshot', () => {
     reading.incoming.resume();
     expect((await reading.frames).whole).toBe(false);
     await until(() => open.size === 0);
+    expect(outcomes).toEqual(['draining', 'draining']);
   });
 
   test('is left by a connection that hangs when another goes on with it', async () => {
@@ -236,6 +256,7 @@ describe('an open snapshot', () => {
     expect((await frames).whole).toBe(false);
     await until(() => open.size === 0);
     expect(running.logged.some((line) => line.includes('snapshot.failed'))).toBe(true);
+    expect(outcomes).toEqual(['unreadable']);
     expect(codeIn(await call(running.port, path))).toEqual([503, 'closed']);
   });
 

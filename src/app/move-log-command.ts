@@ -1,0 +1,152 @@
+/** `bitacora move-log`: from one log to another, while callers write. */
+import { parseArgs } from 'node:util';
+import { ClientError } from '../../client/errors.ts';
+import { Bitacora } from '../../client/http/bitacora.ts';
+import { Damaged } from '../../wire/export-reader.ts';
+import { exitCodeOf, exitCodes } from './exit-codes.ts';
+import { type Moved, move } from './move-log.ts';
+import { MoveNode, type NodeWord } from './move-log-node.ts';
+import { loadMove, type MovePhase, type MoveState, saveMove } from './move-log-state.ts';
+import { counted, ProgressLine, type Shell, timeoutOf, UsageError } from './shell.ts';
+
+const help = `bitacora move-log: everything from one log to another, while callers write to the old one
+
+  bitacora move-log --from URL --to URL [--resume STATE_FILE]
+  bitacora move-log --from URL --undo
+
+  --from URL                a node of the old log; itself, and not a balancer
+  --to URL                  a node of the new log, in which there is no key yet
+  --resume STATE_FILE       keeps there how far it came; run again with it, the move goes on
+  --quick                   compares everything once more before the old log is sealed, not after
+  --undo                    opens the old log again
+  --timeout TIME            how long nothing may move before it is given up: 500ms, 30s, 2m (default 30s)
+
+All keys are copied, and changes followed, until the new log is close behind. Then the old log is sealed: it takes no write any more, from
+nobody, and says where it went. When the rest is copied and both are compared, callers go to the nodes of the new log; nobody may write
+there before. Positions and versions of the old log are refused by the new one. More: docs/moving.md
+
+exit code   0 done   1 other   2 asked wrongly   4 there are keys in the new log   5 no node reached   6 no answer in time
+            8 log unavailable
+`;
+
+interface Asked {
+  readonly from: string;
+  readonly to: string | undefined;
+  /** Undefined: how far it came is not kept. */
+  readonly stateFile: string | undefined;
+  readonly quick: boolean;
+  readonly undo: boolean;
+  readonly timeoutMs: number;
+}
+
+/** Resolves with the exit code. Never rejects for what a node, a file or a user did. */
+export async function moveLog(argv: readonly string[], { out, err }: Shell): Promise<number> {
+  const progress = new ProgressLine(err);
+  const say = (text: string): void => {
+    progress.clear();
+    err.write(`${text}\n`);
+  };
+  let asked: Asked | undefined;
+  try {
+    asked = askedIn(argv);
+    if (asked === undefined) {
+      out.write(help);
+      return exitCodes.done;
+    }
+    return asked.to === undefined ? await undo(asked, say) : await carryOut({ ...asked, to: asked.to }, { progress, say });
+  } catch (error) {
+    if (error instanceof ClientError) {
+      say(`bitacora move-log: ${error.code}: ${error.message}${hintOf(asked)}`);
+      return exitCodeOf(error);
+    }
+    const { message, syscall, code } = error as NodeJS.ErrnoException;
+    if (error instanceof Damaged || syscall !== undefined) {
+      say(`bitacora move-log: ${message}${hintOf(asked)}`);
+      return exitCodes.other;
+    }
+    if (!(error instanceof UsageError || code?.startsWith('ERR_PARSE_ARGS'))) throw error;
+    say(`bitacora move-log: ${message}; \`bitacora move-log --help\` says how`);
+    return exitCodes.usage;
+  }
+}
+
+function hintOf(asked: Asked | undefined): string {
+  if (asked === undefined || asked.undo) return '';
+  const on = asked.stateFile === undefined ? '' : '\nthe same command goes on with it';
+  return `${on}\nif the old log is sealed, \`bitacora move-log --from ${asked.from} --undo\` opens it again`;
+}
+
+interface Speaking {
+  readonly progress: ProgressLine;
+  readonly say: (text: string) => void;
+}
+
+async function undo({ from, timeoutMs }: Asked, say: Speaking['say']): Promise<number> {
+  const node = new MoveNode(from, timeoutMs);
+  await node.unseal();
+  say(`${node.url} takes writes again, and the other nodes of its log within seconds; what was written elsewhere since is not in it`);
+  return exitCodes.done;
+}
+
+async function carryOut(asked: Asked & { readonly to: string }, { progress, say }: Speaking): Promise<number> {
+  const { timeoutMs, stateFile, quick } = asked;
+  const [from, to] = [new MoveNode(asked.from, timeoutMs), new MoveNode(asked.to, timeoutMs)];
+  const [old, fresh] = await Promise.all([from.word(false), to.word(false)]);
+  const logs = { from: logOf(from, old), to: logOf(to, fresh) };
+  if (logs.from === logs.to) throw new UsageError('--from and --to are nodes of one and the same log');
+  if (!old.supports.includes('seal')) throw new UsageError(`${from.url} is of a version that cannot seal its log`);
+  const state = stateFile === undefined ? undefined : await loadMove(stateFile, logs);
+  if (state?.phase === 'done') {
+    say(`it was moved already, says ${stateFile}; what was written to ${to.url} since would be lost if it were moved again`);
+    return exitCodes.done;
+  }
+  // Only of a log that was empty, or that this move has filled, it is known that nobody else's keys are deleted.
+  if (state === undefined && (await to.keys(1)) > 0) {
+    const begun = stateFile === undefined ? '' : `, and ${stateFile} knows of no move to it`;
+    say(`bitacora move-log: there are keys in the log of ${to.url}${begun}: a move goes to an empty log`);
+    return exitCodes.conflict;
+  }
+  const save = async (phase: MovePhase): Promise<void> => {
+    const next: MoveState = { bitacora: 'move-log', format: 1, ...logs, phase };
+    if (stateFile !== undefined) await saveMove(stateFile, next);
+  };
+  const start = performance.now();
+  const kv = new Bitacora({ endpoints: [to.url], timeoutMs });
+  try {
+    const maxBatchedBytes = Math.floor(fresh.limits.batch_bytes / 8);
+    const moved = await move({ from, to, kv, timeoutMs, maxBatchedBytes, quick, say, save, show: (line) => progress.show(line) });
+    say(summaryOf(moved, performance.now() - start, from, to));
+    return exitCodes.done;
+  } finally {
+    await kv.close();
+  }
+}
+
+/** Errors: `UsageError` for a node that does not know its log, or not all of it. */
+function logOf({ url }: MoveNode, { genesis, ready }: NodeWord): string {
+  if (genesis === null || !ready) throw new UsageError(`${url} is not ready yet`);
+  return genesis;
+}
+
+function summaryOf({ keys, written, refusedMs }: Moved, ms: number, from: MoveNode, to: MoveNode): string {
+  const seconds = (time: number): string => `${(time / 1_000).toFixed(1)} s`;
+  const writes = `${counted(written.puts, 'value')} written, ${written.deletes.toLocaleString('en-US')} deleted`;
+  return `moved ${counted(keys, 'key')} from ${from.url} to ${to.url} in ${seconds(ms)}: ${writes}
+writes were refused for ${seconds(refusedMs)}, and are until callers go to ${to.url}; ${from.url} goes on answering reads, of what was`;
+}
+
+/** Undefined: for help. Errors: in words, for what is asked wrongly. */
+function askedIn(argv: readonly string[]): Asked | undefined {
+  const [text, flag] = [{ type: 'string' }, { type: 'boolean' }] as const;
+  const { values } = parseArgs({
+    args: [...argv],
+    options: { from: text, to: text, resume: text, quick: flag, undo: flag, timeout: text, help: { ...flag, short: 'h' } },
+  });
+  if (values.help) return undefined;
+  const { from, to, resume: stateFile, quick = false, undo = false } = values;
+  if (from === undefined) throw new UsageError('--from URL is needed, a node of the old log');
+  if (undo && (to !== undefined || stateFile !== undefined || quick)) throw new UsageError('--undo goes with --from alone');
+  if (!undo && to === undefined) throw new UsageError('--to URL is needed, a node of the new log');
+  if ([from, to].some((url) => url?.startsWith('https:'))) throw new UsageError('nodes are asked over http:, without anything between');
+  return { from, to, stateFile, quick, undo, timeoutMs: timeoutOf(values.timeout) };
+}

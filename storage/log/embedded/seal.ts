@@ -1,0 +1,58 @@
+/**
+ * Whether the embedded log takes writes: a row of its own, written with fsync before anybody is told, and read again whenever the log is
+ * opened. Only one process writes here, so that what memory knows is the truth.
+ */
+import { BitacoraError } from '../../../src/core/errors.ts';
+import type { Level } from '../../level.ts';
+import type { Disk } from './disk.ts';
+import { sealBytes, sealKey, unseal } from './rows.ts';
+
+export class Seal {
+  #sealed = false;
+
+  get sealed(): boolean {
+    return this.#sealed;
+  }
+
+  /** Throws `DamagedRow`. */
+  async load(level: Level): Promise<void> {
+    const row = await level.get(sealKey);
+    if (row !== undefined) unseal(sealKey, row);
+    this.#sealed = row !== undefined;
+  }
+
+  /** From this call on nothing new is committed; what is being committed is waited for. Errors: `log-unavailable`, `closed`. */
+  async close(disk: Disk, committed: Promise<unknown>): Promise<void> {
+    if (this.#sealed) {
+      await committed;
+      return;
+    }
+    this.#sealed = true;
+    await committed;
+    try {
+      await this.#write(disk, (batch) => batch.put(sealKey, sealBytes(sealKey, Buffer.alloc(0))));
+    } catch (error) {
+      // After a failed write the row is looked for when the log is opened again (`load`); until then nothing can be written anyway.
+      if (disk.state === 'connected') this.#sealed = false;
+      throw error;
+    }
+  }
+
+  /** Errors: `log-unavailable`, `closed`. */
+  async open(disk: Disk): Promise<void> {
+    if (!this.#sealed) return;
+    await this.#write(disk, (batch) => batch.del(sealKey));
+    this.#sealed = false;
+  }
+
+  async #write(disk: Disk, change: (batch: ReturnType<Level['batch']>) => unknown): Promise<void> {
+    const batch = disk.level.batch();
+    change(batch);
+    try {
+      await batch.write({ sync: true });
+    } catch (cause) {
+      disk.fail(cause);
+      throw new BitacoraError('log-unavailable', 'the disk did not take the seal, or its end; whether it did will be seen', { cause });
+    }
+  }
+}
