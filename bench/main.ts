@@ -1,7 +1,8 @@
-/** `npm run bench [-- http post v1 avro restore seed]`: ratios inside one run, because absolute figures on a shared machine mean little. */
+/** `npm run bench [-- http post v1 avro restore seed first-answer]`: ratios inside one run, because absolute figures on a shared machine mean little. */
 import { buildProject } from '../test/services/build.ts';
 import { startKafka } from '../test/services/kafka.ts';
 import { benchAvro } from './avro.ts';
+import { benchFirstAnswer } from './first-answer.ts';
 import { benchHttp } from './http.ts';
 import { benchPost } from './post.ts';
 import { fellShort } from './report.ts';
@@ -17,7 +18,7 @@ if (wants('http')) {
   process.stdout.write('http\n');
   await benchHttp();
 }
-const kafka = ['post', 'v1', 'avro', 'restore', 'seed'].some(wants) ? await startKafka() : undefined;
+const kafka = ['post', 'v1', 'avro', 'restore', 'seed', 'first-answer'].some(wants) ? await startKafka() : undefined;
 try {
   if (kafka !== undefined && wants('post')) {
     process.stdout.write('post\n');
@@ -38,6 +39,10 @@ try {
   if (kafka !== undefined && wants('seed')) {
     process.stdout.write('seed\n');
     await benchSeed(kafka);
+  }
+  if (kafka !== undefined && wants('first-answer')) {
+    process.stdout.write('first-answer\n');
+    await benchFirstAnswer(kafka);
   }
 } finally {
   await kafka?.stop();

@@ -88,9 +88,11 @@ const openLog = (kafka: KafkaService, topic: string) =>
 
 const value = Buffer.alloc(100, 'v');
 
+export const keyOf = (i: number): string => `key-${String(i).padStart(12, '0')}`;
+
 /** 16-byte keys, 100-byte values, and the headers that a node writes. */
 function recordOf(i: number) {
-  return putRecord(Buffer.from(`key-${String(i).padStart(12, '0')}`), value, { id: randomUUID(), by: `127.0.0.1:8082/8f14e45f/${i + 1}` });
+  return putRecord(Buffer.from(keyOf(i)), value, { id: randomUUID(), by: `127.0.0.1:8082/8f14e45f/${i + 1}` });
 }
 
 /** Resolves with the identity of the log. */

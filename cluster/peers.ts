@@ -11,6 +11,7 @@ import { parseAddress } from '../wire/address.ts';
 import { AnswerStream } from './answer-stream.ts';
 import { askPeer } from './ask-peer.ts';
 import { Breaker, type BreakerOptions } from './breaker.ts';
+import { afterHearing, watchOwnTime } from './own-time.ts';
 import { type PeerReply, readPeerReply } from './peer-answer.ts';
 
 export interface PeerLimits extends BreakerOptions {
@@ -68,7 +69,8 @@ export function openHttpPeers(options: HttpPeersOptions): Peers {
     const controller = new AbortController();
     underWay.add(controller);
     let late = false;
-    const cancel = clock.after(timeoutMs, () => {
+    const wasBusy = watchOwnTime();
+    const cancel = afterHearing(clock, timeoutMs, () => {
       late = true;
       controller.abort();
     });
@@ -79,7 +81,11 @@ export function openHttpPeers(options: HttpPeersOptions): Peers {
       return judge(address, key, reply);
     } catch (error) {
       if (closed) breaker.undecided(address);
-      else fail(address, late ? 'timeout' : 'failed', error);
+      else if (late && wasBusy()) {
+        // It may have answered: nobody here had time to hear it.
+        breaker.undecided(address);
+        observe('timeout');
+      } else fail(address, late ? 'timeout' : 'failed', error);
       return undefined;
     } finally {
       cancel();
@@ -117,7 +123,7 @@ export function openHttpPeers(options: HttpPeersOptions): Peers {
       const stream = new AnswerStream<PeerAnswer>(members.length);
       for (const { address } of members) void question(address, key, timeoutMs).then((answer) => stream.settled(answer));
       // The questions have a limit each, and this one holds even if a peer's end is not noticed.
-      const cancel = clock.after(timeoutMs, () => stream.end());
+      const cancel = afterHearing(clock, timeoutMs, () => stream.end());
       const onAbort = (): void => stream.end();
       signal?.addEventListener('abort', onAbort, { once: true });
       return finishing(stream.read(), () => {

@@ -47,6 +47,8 @@ test('promtool finds nothing to complain of', async () => {
     'bitacora_http_request_duration_seconds_count',
     'bitacora_peer_requests_total',
     'bitacora_reads_total',
+    'bitacora_seed_asked_total',
+    'bitacora_seed_given_total',
   ]) {
     expect(body, name).toMatch(new RegExp(`^${name}[{ ]`, 'm'));
   }

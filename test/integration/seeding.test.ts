@@ -42,6 +42,21 @@ beforeEach(async () => {
 
 const applied = (node: NodeProcess): Promise<number> => node.metric('bitacora_log_records_applied_total');
 
+/** Both sides count the same store, once: rows are 20 bytes and more. */
+async function expectCounted(taker: NodeProcess): Promise<void> {
+  const taken = await taker.said('seed.taken');
+  expect(await taker.metric('bitacora_seed_asked_total')).toBe(1);
+  expect(await taker.metric('bitacora_seed_asked_total', 'outcome="taken"')).toBe(1);
+  expect(await taker.metric('bitacora_seed_taking')).toBe(0);
+  const rows = await taker.metric('bitacora_seed_taken_rows_total');
+  expect([rows, rows >= count]).toEqual([taken['rows'], true]);
+  const bytes = await taker.metric('bitacora_seed_taken_bytes_total');
+  expect(bytes).toBeGreaterThan(20 * count);
+  await until('its giver knows that it is taken', async () => (await giver.metric('bitacora_seed_given_total', 'outcome="taken"')) === 1);
+  expect(await giver.metric('bitacora_seed_given_total')).toBe(1);
+  expect(await giver.metric('bitacora_seed_given_bytes_total')).toBe(bytes);
+}
+
 test('from a peer: no record of the log is read twice, and all agree; what came meanwhile is there, too', async () => {
   const fresh = startNode(await newPlace(), settings);
   let written = 0;
@@ -53,6 +68,7 @@ test('from a peer: no record of the log is read twice, and all agree; what came 
   await writing;
   await fresh.ready();
   expect(await applied(fresh)).toBeLessThan(1_000);
+  await expectCounted(fresh);
   await knows(fresh, 1);
   const verified = await bitacora('verify', '-e', fresh.url);
   expect([verified.code, verified.out]).toEqual([0, expect.stringMatching(/all 2 agree/)]);
@@ -79,8 +95,11 @@ test('its giver is killed in the middle: it goes on with the log, and holds all 
     const { progress } = JSON.parse((await call(fresh.url, 'GET', '/v1/node')).body) as { progress: number };
     return progress > 0.05 && progress < 0.9;
   });
+  expect(await fresh.metric('bitacora_seed_taking')).toBe(1);
   giver.signal('SIGKILL');
   await fresh.ready(60_000);
+  expect(await fresh.metric('bitacora_seed_asked_total', 'outcome="broken"')).toBe(1);
+  expect(await fresh.metric('bitacora_seed_taking')).toBe(0);
   expect(fresh.lines.some(({ event }) => event === 'seed.taken')).toBe(false);
   expect(await applied(fresh)).toBeGreaterThan(count);
   const back = startNode(giver, settings);
