@@ -179,6 +179,7 @@ test('Kafka has lost the topic: no node destroys what it holds, and one of them 
     expect([stale.status, JSON.parse(stale.body)]).toMatchObject([409, { code: 'position-foreign' }]);
     expect(versionIn(conditional)).not.toBe(version);
     expect((await v1Put(node, 'conditional', 'c', { 'if-match': `"${version}"` })).status).toBe(412);
+    expect((await v1Put(node, 'conditional', 'c', { 'if-match': changed.headers.etag as string })).status).toBe(409);
   }
   const verified = await bitacora('verify', '-e', again[0].url);
   expect([verified.code, verified.out]).toEqual([0, expect.stringMatching(/all 2 agree/)]);

@@ -55,6 +55,7 @@ test('from the embedded log to Kafka: what was acknowledged is there, and what i
   expect([read.status, JSON.parse(read.body)]).toEqual([409, expect.objectContaining({ code: 'position-foreign' })]);
   const condition = { 'if-match': `"${versionIn(written)}"` };
   expect((await v1Put(fresh, 'mine', 'third', { ...condition, ...token })).status).toBe(409);
+  expect((await v1Put(fresh, 'mine', 'third', { 'if-match': written.headers.etag as string })).status).toBe(409);
   expect(await valueAt(fresh, 'mine')).toBe('second');
 
   // Read on, restarted or not; and the way back.

@@ -16,7 +16,7 @@ export const v1Put = ({ url }: At, key: string, value: string, headers: Headers 
   call(url, 'PUT', pathOf(key), { headers, body: value });
 
 /** The version in an answer's ETag; undefined: it has none. */
-export const versionIn = ({ headers }: Answer): string | undefined => headers.etag?.replaceAll('"', '');
+export const versionIn = ({ headers }: Answer): string | undefined => headers.etag?.replace(/^"([^@"]*).*$/, '$1');
 
 /** The session token of an answer. */
 export function tokenIn({ status, headers, body }: Answer): string {

@@ -4,7 +4,10 @@ import { type TSchema, Type } from './schema.ts';
 const text = (description: string, example: string): TSchema => Type.String({ description, examples: [example] });
 
 export const answerHeaders = {
-  ETag: text('The version of the value, `"partition:offset"`; of its JSON form `"partition:offset.json"`.', '"0:17"'),
+  ETag: text(
+    'The version of the value and its log, `"partition:offset@log"`; of its JSON form with `.json` at the end.',
+    '"0:17@8f14e45f"',
+  ),
   'Last-Modified': text('When the log took the value, to the second.', 'Sat, 21 Nov 2026 15:00:00 GMT'),
   'Bitacora-Position': text(
     'What the caller has now seen: the positions it sent in `Bitacora-Min-Position`, moved on by what this answer reflects. Sent back with the next request, to whichever node, it makes a session.',

@@ -63,6 +63,7 @@ export function answering<Q extends TObject, H extends TObject>(
       const context: ProblemContext = {
         node: rooms.node,
         position: session?.token,
+        log: session?.log,
         headers: [...headersOut, ...position(), ...always],
         more: inProblem,
       };

@@ -4,8 +4,10 @@
  * ```
  * tag   = ["W/"] DQUOTE *(%x21 / %x23-7E / %x80-FF) DQUOTE
  * list  = "*" / tag *("," tag)        empty members and blanks between are passed over
- * ours  = "0:17"  /  "0:17.json"
+ * ours  = "0:17@8f14e45f"  /  "0:17@8f14e45f.json"
  * ```
+ * The log is named as in session tokens, because a version of one log may stand in another, under the same key even. One that names none is
+ * taken as one of the log that the node follows.
  */
 import { BitacoraError } from '../../../src/core/errors.ts';
 import { formatPosition, parsePosition } from '../../../src/core/position.ts';
@@ -19,14 +21,23 @@ export interface EntityTag {
 
 export type Form = 'raw' | 'json';
 
-export function tagOf(version: Position, form: Form): string {
-  return `"${formatPosition(version)}${form === 'json' ? '.json' : ''}"`;
+/** A version, and of which log. */
+export interface TaggedVersion {
+  readonly position: Position;
+  /** As `logOf` names it; undefined: whichever. */
+  readonly log: string | undefined;
+}
+
+/** `log` undefined: nobody knows. */
+export function tagOf(version: Position, form: Form, log: string | undefined): string {
+  return `"${formatPosition(version)}${log === undefined ? '' : `@${log}`}${form === 'json' ? '.json' : ''}"`;
 }
 
 /** Undefined: no tag of ours. */
-export function versionOf(opaque: string): Position | undefined {
-  const text = /^"(.*?)(?:\.json)?"$/.exec(opaque)?.[1];
-  return text === undefined ? undefined : parsePosition(text);
+export function versionOf(opaque: string): TaggedVersion | undefined {
+  const [, place = '', log] = /^"(.*?)(?:@([0-9a-f]{8}))?(?:\.json)?"$/.exec(opaque) ?? [];
+  const position = parsePosition(place);
+  return position && { position, log };
 }
 
 /** Errors: `bad-request`, naming the header. */

@@ -6,7 +6,6 @@ import type { Route } from '../exchange.ts';
 import { withDeadline } from '../wait.ts';
 import { answering, type CallOf, type Told } from './answering.ts';
 import { deadlineOf } from './deadline.ts';
-import { tagOf } from './entity-tag.ts';
 import { deleteValue, getValue, putValue } from './key-operations.ts';
 import { momentOf } from './moment.ts';
 import { checkMatch, expectationOf, isKnown } from './preconditions.ts';
@@ -32,11 +31,11 @@ export function keyRoute(rooms: V1Rooms): Route {
     headersOut.push('Bitacora-Source', answer.source);
     if (query.format === undefined) headersOut.push('Vary', 'Accept');
     if (found === undefined) throw new BitacoraError('not-found', `there ${at === undefined ? 'is' : 'was'} nothing under this key`);
-    checkMatch(headers['If-Match'], found.version);
+    const { log } = session;
+    checkMatch(headers['If-Match'], found.version, log);
     const form = formOf(query.format, headers.Accept);
-    const about = valueHeaders(found, form);
-    if (isKnown(headers['If-None-Match'], found.version === undefined ? '' : tagOf(found.version, form)))
-      return { status: 304, headers: about };
+    const about = valueHeaders(found, form, log);
+    if (isKnown(headers['If-None-Match'], found.version, form, log)) return { status: 304, headers: about };
     if (form === 'json') return { status: 200, type: valueJson, headers: about, body: `${JSON.stringify(valueBody(key, found))}\n` };
     return { status: 200, type: sentType(found.contentType), headers: [...about, ...rawHeaders(found)], body: found.value };
   }
@@ -44,7 +43,7 @@ export function keyRoute(rooms: V1Rooms): Route {
   async function put({ request, response, query, headers, session }: CallOf<typeof putValue>): Promise<Told> {
     const key = keyOf(request.url ?? '', putValue.path);
     const expires = deadlineOf(query, Date.now());
-    const condition = expectationOf(headers);
+    const condition = expectationOf(headers, session.log);
     const contentType = storedType(headers['Content-Type']);
     const maxBytes = limits.maxValueBytes;
     const tooLarge = (): Error => new BitacoraError('value-too-large', `the value is over the limit of ${maxBytes} bytes`);
@@ -53,12 +52,12 @@ export function keyRoute(rooms: V1Rooms): Route {
     const options = { ...writing(headers['Idempotency-Key'], condition), ...(expires === undefined ? {} : { expires }), contentType };
     const written = await withDeadline(response, limits.writeTimeoutMs, (signal) => keyValue.put(key, value, { ...options, signal }));
     session.note(written.position);
-    return writtenAnswer(key, written, expires, condition);
+    return writtenAnswer(key, written, expires, condition, session.log);
   }
 
   async function remove({ request, response, headers, session }: CallOf<typeof deleteValue>): Promise<Told> {
     const key = keyOf(request.url ?? '', deleteValue.path);
-    const options = writing(headers['Idempotency-Key'], expectationOf(headers));
+    const options = writing(headers['Idempotency-Key'], expectationOf(headers, session.log));
     const { position } = await withDeadline(response, limits.writeTimeoutMs, (signal) => keyValue.delete(key, { ...options, signal }));
     session.note(position);
     return removedAnswer;

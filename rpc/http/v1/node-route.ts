@@ -35,7 +35,7 @@ export function nodeRoute(rooms: V1Rooms): Route {
 }
 
 export function nodeReport({ keyValue, limits, node, version }: V1Rooms): Static<typeof NodeBody> {
-  const { state, reason, ready, writable, sealed, progress, lagMs, log, genesis, applied, entries } = keyValue.status;
+  const { state, reason, ready, writable, sealed, stale, progress, lagMs, log, genesis, applied, entries } = keyValue.status;
   return {
     node,
     version,
@@ -44,6 +44,7 @@ export function nodeReport({ keyValue, limits, node, version }: V1Rooms): Static
     ready,
     writable,
     sealed,
+    stale,
     progress: Math.floor(progress * 1_000) / 1_000,
     applied: appliedToken({ applied, genesis }),
     lag_ms: Math.round(lagMs),

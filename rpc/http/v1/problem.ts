@@ -27,13 +27,15 @@ export interface ProblemContext {
   /** The session token, when something was seen. */
   readonly position?: string | undefined;
   readonly headers?: readonly string[];
+  /** Of which log the versions are; absent: nobody knows. */
+  readonly log?: string | undefined;
   /** Beside what every problem has. */
   readonly more?: Readonly<Record<string, unknown>>;
 }
 
 /** The answer for anything thrown. What is not of the table is logged and told as `internal`, without its own words. */
 export function problemAnswer(error: unknown, context: ProblemContext, logger: Logger): Answer {
-  const { node, position, headers = [], more } = context;
+  const { node, position, log, headers = [], more } = context;
   const told = problemOf(error, logger);
   const kind: ErrorKind = errorTable[told.code];
   const { code, title, detail, hint, current, completeSince } = told;
@@ -50,7 +52,7 @@ export function problemAnswer(error: unknown, context: ProblemContext, logger: L
     complete_since: completeSince,
     ...more,
   };
-  const tag = error instanceof VersionConflict && error.current !== undefined ? ['ETag', tagOf(error.current, 'raw')] : [];
+  const tag = error instanceof VersionConflict && error.current !== undefined ? ['ETag', tagOf(error.current, 'raw', log)] : [];
   const all = [...headers, ...tag, ...retryAfter(kind), 'Cache-Control', 'no-store'];
   return { status: kind.status, type: problemJson, headers: all, body: `${JSON.stringify(body)}\n` };
 }

@@ -27,9 +27,9 @@ export function checkedType(contentType: string): string {
 }
 
 /** The headers that tell of a value, in whichever form. */
-export function valueHeaders({ version, time, expires }: FoundValue, form: Form): string[] {
+export function valueHeaders({ version, time, expires }: FoundValue, form: Form, log: string | undefined): string[] {
   const headers = ['Cache-Control', 'no-cache'];
-  if (version !== undefined) headers.push('ETag', tagOf(version, form));
+  if (version !== undefined) headers.push('ETag', tagOf(version, form, log));
   if (time > 0 && time < lastHttpDate) headers.push('Last-Modified', new Date(time).toUTCString());
   headers.push(...expiresHeader(expires));
   return headers;

@@ -24,7 +24,7 @@ export function revertRoute(rooms: V1Rooms): Route {
     const now = Date.now();
     const at = momentOf(query.at, 'at', now);
     const expires = deadlineOf(query, now);
-    const condition = expectationOf(headers);
+    const condition = expectationOf(headers, session.log);
     checkAsked(request.headers.origin, headers);
     await readBody(request, { maxBytes: 0, tooLarge: () => new BitacoraError('bad-request', 'a revert takes no body') });
     const { consistency, waitMs } = readingOf(query.consistency, headers.Prefer);
@@ -36,7 +36,7 @@ export function revertRoute(rooms: V1Rooms): Route {
       ),
     );
     session.note(written.position);
-    return written.found === undefined ? removedAnswer : writtenAnswer(key, written, expires, condition);
+    return written.found === undefined ? removedAnswer : writtenAnswer(key, written, expires, condition, session.log);
   }
 
   return { path: revertKey.path, pattern: /^\/v1\/revert\//, methods: { POST: answering(rooms, revertKey, post) } };

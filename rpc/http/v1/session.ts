@@ -14,12 +14,15 @@ export class Session {
   #noted: Position[] = [];
   /** Of which log all of that is; undefined: nobody knows yet. */
   #log: string | undefined;
+  /** The one that the node followed when the request came. */
+  readonly #began: string | undefined;
 
   /** Errors: `bad-request`, `position-foreign`. */
   constructor(keyValue: KeyValue, text: string | undefined) {
     this.#keyValue = keyValue;
     this.#token = text === undefined ? nothing : tokenOf(text, keyValue);
-    this.#log = this.#token.log ?? nameOf(keyValue);
+    this.#began = nameOf(keyValue);
+    this.#log = this.#token.log ?? this.#began;
   }
 
   /** A log that is made anew under a request takes no place of the old one for its own: the caller would wait for it for ever. */
@@ -31,6 +34,12 @@ export class Session {
       this.#noted = [];
     }
     this.#log = log;
+  }
+
+  /** Of which log the versions are that this request reads or writes; undefined: nobody knows, or it has changed meanwhile. */
+  get log(): string | undefined {
+    const log = nameOf(this.#keyValue);
+    return log === this.#began ? log : undefined;
   }
 
   /** What a read must reflect; undefined: nothing. Errors: `position-not-reached`. */

@@ -169,6 +169,7 @@ export const NodeBody = Type.Object(
     ready: Type.Boolean({ description: 'Reads are whole.' }),
     writable: Type.Boolean({ description: 'Writes have a chance.' }),
     sealed: Type.Boolean({ description: 'The log is sealed: every write is refused.' }),
+    stale: Type.Boolean({ description: 'Reads are answered from the state of before, while the node makes another.' }),
     progress: Type.Number({ minimum: 0, maximum: 1, description: 'Of catching up, by position.' }),
     applied: Type.String({ description: 'What it has applied, as a session token.' }),
     lag_ms: Type.Integer({ minimum: 0 }),

@@ -12,10 +12,11 @@ export function writtenAnswer(
   { position, id }: Written,
   expires: Millis | undefined,
   condition: Expectation | undefined,
+  log: string | undefined,
 ): Told {
   return {
     status: condition === 'absent' ? 201 : 200,
-    headers: ['ETag', tagOf(position, 'raw'), ...expiresHeader(expires ?? 0), 'Cache-Control', 'no-store'],
+    headers: ['ETag', tagOf(position, 'raw', log), ...expiresHeader(expires ?? 0), 'Cache-Control', 'no-store'],
     body: `${JSON.stringify({ key, version: formatPosition(position), expires: isoOf(expires ?? 0) ?? null, id })}\n`,
   };
 }

@@ -33,8 +33,25 @@ describe('If-Match', () => {
   test('of the JSON form names the same version', async () => {
     await put('j');
     const tag = (await kv('j?format=json')).headers['etag'] as string;
-    expect(tag).toMatch(/^"0:\d+\.json"$/);
+    expect(tag).toMatch(/^"0:\d+@8f14e45f\.json"$/);
     expect((await put('j', { 'if-match': tag })).status).toBe(200);
+  });
+
+  test('a version of another log: nothing is written, and a reader has not got it', async () => {
+    await put('foreign');
+    const tag = await tagOf('foreign');
+    const place = tag.slice(1, tag.indexOf('@'));
+    const other = `"${place}@00c0ffee"`;
+    for (const reply of [await put('foreign', { 'if-match': other }, 'two'), await remove('foreign', { 'if-match': other })]) {
+      expect(reply.status).toBe(409);
+      expect(reply.json()).toMatchObject({ code: 'position-foreign' });
+    }
+    expect((await kv('foreign')).text).toBe('v');
+    expect((await kv('foreign', { headers: { 'if-match': other } })).status).toBe(412);
+    expect((await kv('foreign', { headers: { 'if-none-match': other } })).status).toBe(200);
+    // Without a log it is one of this.
+    expect((await kv('foreign', { headers: { 'if-none-match': `"${place}"` } })).status).toBe(304);
+    expect((await put('foreign', { 'if-match': `"${place}"` })).status).toBe(200);
   });
 
   test('of an absent key: 412, and there is no current version', async () => {

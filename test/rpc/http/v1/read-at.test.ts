@@ -30,7 +30,7 @@ describe('the value of a place', () => {
       expect(reply).toMatchObject({ status: 200, text: 'one' });
       expect(reply.headers).toMatchObject({
         'content-type': 'text/x',
-        etag: '"0:0"',
+        etag: '"0:0@8f14e45f"',
         'bitacora-source': 'local',
         'bitacora-position': '0:3@8f14e45f',
         'cache-control': 'no-cache',
@@ -41,7 +41,11 @@ describe('the value of a place', () => {
     }
     const now = await kv('a?at=0:3');
     expect(now.bytes).toEqual(Buffer.from([0xff, 0x00]));
-    expect(now.headers).toMatchObject({ etag: '"0:3"', 'content-type': 'image/x', 'bitacora-expires': '2100-01-01T00:00:00.000Z' });
+    expect(now.headers).toMatchObject({
+      etag: '"0:3@8f14e45f"',
+      'content-type': 'image/x',
+      'bitacora-expires': '2100-01-01T00:00:00.000Z',
+    });
   });
 
   test('is 404 where there was nothing: deleted, or not yet written', async () => {
@@ -58,7 +62,7 @@ describe('the value of a place', () => {
     await fill();
     const reply = await kv('a?at=0:1', { method: 'HEAD' });
     expect(reply).toMatchObject({ status: 200, text: '' });
-    expect(reply.headers).toMatchObject({ etag: '"0:0"', 'content-type': 'text/x', 'content-length': '3' });
+    expect(reply.headers).toMatchObject({ etag: '"0:0@8f14e45f"', 'content-type': 'text/x', 'content-length': '3' });
     expect((await kv('a?at=0:2', { method: 'HEAD' })).status).toBe(404);
   });
 
@@ -66,7 +70,7 @@ describe('the value of a place', () => {
     await fill();
     const accept = { headers: { accept: 'application/vnd.bitacora+json' } };
     for (const reply of [await kv('a?at=0:1&format=json'), await kv('a?at=0:1', accept)]) {
-      expect(reply.headers['etag']).toBe('"0:0.json"');
+      expect(reply.headers['etag']).toBe('"0:0@8f14e45f.json"');
       expect(reply.json()).toMatchObject({ key: 'a', value: 'one', version: '0:0', content_type: 'text/x' });
     }
     expect((await kv('a?at=0:3&format=json')).json()).toMatchObject({ value_b64: '/wA=', version: '0:3' });
