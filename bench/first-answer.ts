@@ -111,7 +111,10 @@ interface Answer {
   readonly body: string;
 }
 
-/** As a wrong answer must not pass for a right one, the version is compared too; of what is absent only that it is. */
+/**
+ * As a wrong answer must not pass for a right one, the version is compared too (its log a node that restores may not know yet); of what is
+ * absent only that it is.
+ */
 function isSame(one: Answer, other: Answer): boolean {
   if (one.key === absent) return one.status === 404 && other.status === 404;
   return one.status === 200 && one.version === other.version && one.body === other.body;
@@ -139,7 +142,12 @@ function answersOf(url: string): Promise<Answer[]> {
   return Promise.all(
     wanted.map(async (key) => {
       const response = await fetch(`${url}/v1/kv/${key}`, { signal: AbortSignal.timeout(10_000) });
-      return { key, status: response.status, version: response.headers.get('etag'), body: await response.text() };
+      return {
+        key,
+        status: response.status,
+        version: response.headers.get('etag')?.replace(/@[0-9a-f]+/, '') ?? null,
+        body: await response.text(),
+      };
     }),
   );
 }
