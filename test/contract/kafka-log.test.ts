@@ -5,8 +5,8 @@ import { afterAll, describe, expect, test } from 'vitest';
 import type { Log } from '../../src/ports.ts';
 import type { KafkaService } from '../services/kafka.ts';
 import { logContract } from './log.ts';
-import { failure, newRecord, p, range, readAll, readStretch, valuesOf } from './log-harness.ts';
-import { client, freshTopic, kafkaHarness, startBroker, timeoutMs, withAdmin } from './log-kafka-harness.ts';
+import { collect, failure, fromStart, newRecord, o, p, range, readAll, readStretch, valuesOf } from './log-harness.ts';
+import { alterTopic, client, freshTopic, kafkaHarness, startBroker, timeoutMs, withAdmin } from './log-kafka-harness.ts';
 
 let service: Promise<KafkaService> | undefined;
 const startService = (): Promise<KafkaService> => {
@@ -47,6 +47,35 @@ test('records together whose request has timed out are in the log once, side by 
   await log.close();
   await topic.remove();
 }, 120_000);
+
+test("a node's progress shows as that of a group without members, and the groups of its earlier runs go", async () => {
+  const kafka = await startService();
+  const topic = await freshTopic(kafka, { partitions: 2, compacts: false });
+  const groups = () => withAdmin(kafka, (admin) => admin.listGroups().then((all) => all.groups.map(({ groupId }) => groupId)));
+  const mine = async () => (await groups()).filter((id) => id.startsWith(`${topic.name}-contract-`));
+  const seen: string[] = [];
+  for (let run = 1; run <= 2; run += 1) {
+    const log = await topic.open();
+    await log.append(p(1), newRecord('k', 'v'));
+    const { collector, subscription } = await collect(log, fromStart(log));
+    await collector.until(() => collector.next(1) === run, 'the records', timeoutMs);
+    subscription.progress([o(0), o(run)]);
+    await expect.poll(async () => (await mine()).filter((id) => !seen.includes(id)), { timeout: timeoutMs }).toHaveLength(1);
+    const [group] = (await mine()).filter((id) => !seen.includes(id)) as [string];
+    await expect.poll(() => committed(kafka, group, topic.name), { timeout: timeoutMs }).toEqual(['0', String(run)]);
+    const { members } = (await withAdmin(kafka, (admin) => admin.describeGroups([group]))).groups[0]!;
+    expect(members).toEqual([]);
+    await expect.poll(mine, { timeout: timeoutMs }).toEqual([group]);
+    seen.push(group);
+    await log.close();
+  }
+  await topic.remove();
+}, 120_000);
+
+const committed = async (kafka: KafkaService, groupId: string, topic: string): Promise<string[]> => {
+  const [found] = await withAdmin(kafka, (admin) => admin.fetchOffsets({ groupId, topics: [topic] }));
+  return (found?.partitions ?? []).toSorted((a, b) => a.partition - b.partition).map(({ offset }) => offset);
+};
 
 describe('stretches from a broker', () => {
   const fill = async (log: Log, count: number): Promise<void> => {
@@ -140,3 +169,37 @@ describe('stretches from a broker', () => {
     await topic.remove();
   });
 });
+
+test('a topic that was sealed and opened again has all its settings as before, those that a broker gave it too', async () => {
+  const kafka = await startService();
+  for (const largest of ['2000000', undefined]) {
+    const topic = await freshTopic(kafka, { partitions: 2, compacts: false });
+    const log = await topic.open();
+    const own = { 'cleanup.policy': 'compact', 'message.timestamp.type': 'LogAppendTime', 'segment.bytes': '20000000' };
+    await alterTopic(kafka, topic.name, largest === undefined ? own : { ...own, 'max.message.bytes': largest });
+    const before = await settingsOf(kafka, topic.name);
+    let memo = 'none';
+    const keep = async (given: string): Promise<void> => {
+      memo = given;
+    };
+    await log.seal({ keep, probe: () => newRecord('\0probe', '') });
+    expect(await settingsOf(kafka, topic.name)).toEqual({ ...before, 'max.message.bytes': 'TOPIC 0' });
+    await log.unseal(memo);
+    expect(await settingsOf(kafka, topic.name)).toEqual(before);
+    await log.close();
+    await topic.remove();
+  }
+});
+
+/** Every setting with where it comes from. */
+async function settingsOf(kafka: KafkaService, topic: string): Promise<Record<string, string>> {
+  const { resources } = await withAdmin(kafka, (admin) =>
+    admin.describeConfigs({ includeSynonyms: false, resources: [{ type: 2, name: topic }] }),
+  );
+  return Object.fromEntries(
+    (resources[0]?.configEntries ?? []).map(({ configName, configValue, configSource }) => [
+      configName,
+      `${Number(configSource) === 1 ? 'TOPIC' : 'broker'} ${configValue}`,
+    ]),
+  );
+}

@@ -141,7 +141,7 @@ function goneAlready(error: unknown): void {
   if (!String((error as Error).message).includes('does not host this topic-partition')) throw error;
 }
 
-async function alterTopic(kafka: KafkaService, topic: string, settings: Record<string, string>): Promise<void> {
+export async function alterTopic(kafka: KafkaService, topic: string, settings: Record<string, string>): Promise<void> {
   const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }));
   await withAdmin(kafka, (admin) => admin.alterConfigs({ validateOnly: false, resources: [{ type: 2, name: topic, configEntries }] }));
 }

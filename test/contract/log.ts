@@ -1,7 +1,7 @@
 /**
  * The contract of the `Log` port: what Kafka's, the embedded and the memory log promise alike. Call it once per implementation.
  *
- * Chapters: appends, appends together, subscriptions, landmarks and holes, lifecycle, faults, stretches. Each test has a fresh topic.
+ * Chapters: appends, appends together, subscriptions, landmarks and holes, lifecycle, faults, seal, stretches. Each test has a fresh topic.
  */
 import { afterEach, beforeEach, describe } from 'vitest';
 import type { Log } from '../../src/ports.ts';
@@ -10,6 +10,7 @@ import { faultContract } from './log-faults.ts';
 import type { LogBounds, LogHarness, LogTopic, TopicSettings } from './log-harness.ts';
 import { lifecycleContract } from './log-lifecycle.ts';
 import { placeContract } from './log-places.ts';
+import { sealContract } from './log-seal.ts';
 import { stretchPlaceContract } from './log-stretch-places.ts';
 import { stretchContract } from './log-stretches.ts';
 import { subscriptionContract } from './log-subscriptions.ts';
@@ -70,6 +71,7 @@ export function logContract(name: string, makeHarness: () => Promise<LogHarness>
     placeContract(stage);
     lifecycleContract(stage);
     faultContract(stage);
+    sealContract(stage);
     stretchContract(stage);
     stretchPlaceContract(stage);
   });

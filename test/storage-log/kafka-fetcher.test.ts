@@ -1,20 +1,21 @@
 /** What a fetcher makes of a broker's answers: empty batches, silence, errors, and connections that come and go. */
 import { afterEach, expect, test } from 'vitest';
 import type { Offset } from '../../src/ports.ts';
-import type { Client, FetchedPartition } from '../../storage/log/kafka/client.ts';
 import { Fetcher, type FetchLimits } from '../../storage/log/kafka/fetcher.ts';
 import { defaultStretchLimits, Stretches } from '../../storage/log/stretch-shared.ts';
 import { failure, range } from '../contract/log-harness.ts';
 import { silentLogger } from '../contract/silent-logger.ts';
+import { batchBytes, type PartitionToEncode } from './kafka-bytes.ts';
+import { playedKafka } from './played-kafka.ts';
 
+type Told = Omit<PartitionToEncode, 'partition'>;
 /** The answer to a fetch from an offset of at most so many bytes; undefined: the broker asks for a pause. */
-type Answer = (from: number, maxBytes: number, partition: number) => Promise<FetchedPartition | undefined>;
+type Answer = (from: number, maxBytes: number, partition: number) => Promise<Told | undefined>;
 
-const message = (offset: number) => ({ offset: `${offset}`, timestamp: '1', key: Buffer.from('k'), value: Buffer.from(`${offset}`) });
-const answer = (offsets: readonly number[], end: number): FetchedPartition => ({
-  partition: 0,
-  lastStableOffset: `${end}`,
-  messages: offsets.map(message),
+/** Each offset a batch of its own. */
+const answer = (offsets: readonly number[], end: number): Told => ({
+  end,
+  batches: Buffer.concat(offsets.map((offset) => batchBytes({ records: [{ offset }] }))),
 });
 
 const closing: (() => void)[] = [];
@@ -24,40 +25,23 @@ afterEach(() => {
 
 /** A fetcher on clients whose answers the test plays, of two partitions from 0 to `end`, each on a broker of its own. */
 function openFetcher(end: number, play: Answer, limits: Partial<FetchLimits> = {}) {
-  const counts = { clients: 0, cuts: 0, fetches: 0, atOnce: 0 };
-  let running = 0;
-  const broker = {
-    async fetch({ topics }: { topics: { partitions: { partition: number; fetchOffset: string; maxBytes: number }[] }[] }) {
-      counts.fetches += 1;
-      running += 1;
-      counts.atOnce = Math.max(counts.atOnce, running);
-      try {
-        const [asked] = topics[0]?.partitions ?? [];
-        const partition = await play(Number(asked?.fetchOffset), asked?.maxBytes ?? 0, asked?.partition ?? 0);
-        return { responses: partition === undefined ? [] : [{ partitions: [partition] }] };
-      } finally {
-        running -= 1;
-      }
-    },
-  };
-  const cluster = {
-    connect: async () => undefined,
-    addTargetTopic: async () => undefined,
-    refreshMetadataIfNecessary: async () => undefined,
-    findTopicPartitionMetadata: () => [0, 1].map((partitionId) => ({ partitionId, leader: partitionId + 1 })),
-    findBroker: async () => broker,
-  };
+  const atOnce = { now: 0, most: 0 };
+  const { newClient, counts } = playedKafka([1, 2], async ({ partitions, maxBytes }) => {
+    const { partition, from } = partitions[0]!;
+    expect(partitions).toHaveLength(1);
+    atOnce.now += 1;
+    atOnce.most = Math.max(atOnce.most, atOnce.now);
+    try {
+      const told = await play(from, maxBytes, partition);
+      return told === undefined ? [] : [{ partition, ...told }];
+    } finally {
+      atOnce.now -= 1;
+    }
+  });
   const fetcher = new Fetcher({
     topic: 't',
     limits: { fetchPatienceMs: 5_000, fetchIdleMs: 60_000, ...limits },
-    newClient: () => {
-      counts.clients += 1;
-      const cut = () => {
-        counts.cuts += 1;
-      };
-      return { kafka: { [Symbol('private:Kafka:createCluster')]: () => cluster }, cut } as unknown as Client;
-    },
-    largestBatchBytes: 1024 * 1024,
+    newClient,
     bounds: async () => [0, 1].map(() => ({ first: 0 as Offset, next: end as Offset })),
     logger: silentLogger,
   });
@@ -72,26 +56,32 @@ function openFetcher(end: number, play: Answer, limits: Partial<FetchLimits> = {
       batches.push({ first, next, jumped, offsets: records.map(({ offset }) => offset) });
     return batches;
   };
-  return { read, counts, stretches };
+  return { read, counts, atOnce, stretches };
 }
 
 test('an empty batch at the end of the log is stepped over, and told as a jump', async () => {
-  const { read } = openFetcher(10, async (from) => answer(from < 5 ? [from] : [], 10));
-  expect((await read(3, 10)).slice(-2)).toEqual([
+  const { read, counts } = openFetcher(1_000_000, async (from) => answer(from < 5 ? [from] : [], 1_000_000));
+  expect((await read(3, 1_000_000)).slice(-2)).toEqual([
     { first: 4, next: 5, jumped: false, offsets: [4] },
-    { first: 5, next: 10, jumped: true, offsets: [] },
+    { first: 5, next: 1_000_000, jumped: true, offsets: [] },
   ]);
+  expect(counts.fetches).toBe(3);
 });
 
-test('a long row of empty batches is told in parts', async () => {
-  const { read } = openFetcher(1_200, async () => answer([], 1_200));
-  expect((await read(0, 1_200)).map(({ next }) => next)).toEqual([500, 1_000, 1_200]);
+test('what an empty batch speaks for is told as a jump, up to the end of the stretch', async () => {
+  const { read } = openFetcher(300, async () => ({ end: 300, batches: batchBytes({ records: [], base: 2, last: 200 }) }));
+  expect(await read(3, 150)).toEqual([{ first: 3, next: 150, jumped: true, offsets: [] }]);
 });
 
-test('a batch too large to come with the empty one before it is asked for with more bytes', async () => {
-  const { read, counts } = openFetcher(300, async (_, maxBytes) => answer(maxBytes > 1024 * 1024 ? [250] : [], 300));
-  expect(await read(0, 251)).toEqual([{ first: 0, next: 251, jumped: true, offsets: [250] }]);
-  expect(counts.fetches).toBe(2);
+test('a batch that is not as it was written is asked for again, and never served', async () => {
+  let broken = 2;
+  const { read, counts } = openFetcher(2, async (from) => {
+    const told = answer([from], 2);
+    if (broken-- > 0) told.batches[told.batches.length - 2]! ^= 1;
+    return told;
+  });
+  expect((await read(0, 2)).map(({ offsets }) => offsets)).toEqual([[0], [1]]);
+  expect(counts.clients).toBe(3);
 });
 
 test('a record is not stepped over because its transaction is not decided, or a new leader does not know the end', async () => {
@@ -163,7 +153,7 @@ test('a broker is sent one fetch at a time, and whoever has gone away none', asy
   const gate = new Promise<void>((resolve) => {
     release = resolve;
   });
-  const { read, counts, stretches } = openFetcher(1, async (from) => {
+  const { read, counts, atOnce, stretches } = openFetcher(1, async (from) => {
     await gate;
     return answer([from], 1);
   });
@@ -176,7 +166,8 @@ test('a broker is sent one fetch at a time, and whoever has gone away none', asy
   expect(await second).toBe('closed');
   release();
   expect(await Promise.all([first, third])).toHaveLength(2);
-  expect(counts).toMatchObject({ fetches: 2, atOnce: 1, clients: 1 });
+  expect(counts).toMatchObject({ fetches: 2, clients: 1 });
+  expect(atOnce.most).toBe(1);
 });
 
 test('idle connections are closed, and made again for the next', async () => {

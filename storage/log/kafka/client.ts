@@ -6,12 +6,12 @@
 import { createRequire } from 'node:module';
 import net from 'node:net';
 import tls from 'node:tls';
-import { type Admin, type Consumer, type IHeaders, Kafka, logLevel, type Producer, type SASLOptions } from 'kafkajs';
+import { type Admin, Kafka, logLevel, type Producer, type SASLOptions } from 'kafkajs';
 import { BitacoraError } from '../../../src/core/errors.ts';
 import type { Logger } from '../../../src/ports.ts';
-import type { RawMessage } from './records.ts';
+import { decodeFetchAnswer, type FetchAnswer, type FetchedPartition } from './fetched.ts';
 
-export type { Admin, Consumer, IHeaders, Producer };
+export type { Admin, Producer };
 
 /** How to reach the brokers. */
 export interface KafkaConnection {
@@ -36,13 +36,17 @@ const produceApiKey = 0;
 
 export interface Client {
   readonly kafka: Kafka;
-  /** Cuts every connection of this client, so that the next attempt makes new ones: kafkajs keeps a dead one for 15 minutes. */
-  cut(): void;
+  /**
+   * Cuts every connection of this client, so that the next attempt makes new ones: kafkajs keeps a dead one for 15 minutes. `forGood`: those
+   * that kafkajs makes later, because it tries again what nobody waits for any more, are cut at once.
+   */
+  cut(forGood?: boolean): void;
 }
 
 /** A kafkajs client. `retries` counts kafkajs's own attempts after the first. */
 export function kafkaClient(connection: KafkaConnection, logger: Logger, retries: number, watch?: SocketWatch): Client {
   const sockets = new Set<net.Socket>();
+  let over = false;
   const kafka = new Kafka({
     clientId: connection.clientId,
     brokers: [...connection.brokers],
@@ -64,6 +68,7 @@ export function kafkaClient(connection: KafkaConnection, logger: Logger, retries
       sockets.add(socket);
       socket.once('close', () => sockets.delete(socket));
       if (watch !== undefined) watchWrites(socket, watch);
+      if (over) socket.destroy(cutError());
       return socket;
     },
     ...(connection.tls ? { ssl: true } : {}),
@@ -71,11 +76,14 @@ export function kafkaClient(connection: KafkaConnection, logger: Logger, retries
   });
   return {
     kafka,
-    cut: () => {
-      for (const socket of sockets) socket.destroy(new Error('the connection was cut after a request timeout'));
+    cut: (forGood = false) => {
+      over ||= forGood;
+      for (const socket of sockets) socket.destroy(cutError());
     },
   };
 }
+
+const cutError = () => new Error('the connection was cut, because it was of no use any more');
 
 /**
  * What kafkajs's consumers fetch with, which its types leave out: the brokers' connections without a group around them. kafkajs itself makes
@@ -84,42 +92,82 @@ export function kafkaClient(connection: KafkaConnection, logger: Logger, retries
 export interface Cluster {
   connect(): Promise<void>;
   addTargetTopic(topic: string): Promise<void>;
-  refreshMetadataIfNecessary(): Promise<void>;
   findTopicPartitionMetadata(topic: string): readonly { readonly partitionId: number; readonly leader: number }[];
   findBroker(node: { readonly nodeId: number }): Promise<Broker>;
+  findGroupCoordinator(group: { readonly groupId: string }): Promise<Broker>;
 }
 
 export interface Broker {
-  fetch(request: FetchRequest): Promise<{ readonly responses: readonly { readonly partitions: readonly FetchedPartition[] }[] }>;
+  /** By API key what it understands. */
+  readonly versions: Readonly<Record<number, { readonly maxVersion: number } | undefined>> | null;
+  readonly connectionPool: { getConnection(index: number): Promise<Wire> };
+  /** For a group without members the generation is -1 and the member nobody. */
+  offsetCommit(request: {
+    readonly groupId: string;
+    readonly groupGenerationId: number;
+    readonly memberId: string;
+    readonly topics: readonly {
+      readonly topic: string;
+      readonly partitions: readonly { readonly partition: number; readonly offset: string; readonly metadata: string }[];
+    }[];
+  }): Promise<unknown>;
 }
 
-interface FetchRequest {
-  readonly maxWaitTime: number;
-  readonly minBytes: number;
+/** One connection to a broker. Once it is lost, whatever is sent fails. */
+export interface Wire {
+  send(protocol: { readonly request: unknown; readonly response: object; readonly requestTimeout: number }): Promise<unknown>;
+}
+
+export interface FetchRequest {
+  /** How long the broker may wait for a record to come. */
+  readonly maxWaitMs: number;
+  /** When an answer has so many bytes, partitions further on get nothing; the first that has something gets a whole batch, however large. */
   readonly maxBytes: number;
-  readonly topics: readonly {
-    readonly topic: string;
-    readonly partitions: readonly { readonly partition: number; readonly fetchOffset: string; readonly maxBytes: number }[];
-  }[];
+  /** In the order in which the broker looks at them. */
+  readonly partitions: readonly { readonly partition: number; readonly fetchOffset: string; readonly maxBytes: number }[];
 }
 
-/** One partition's part of an answer. Up to `lastStableOffset` it can be read: behind it are transactions that are not decided. */
-export interface FetchedPartition {
-  readonly partition: number;
-  readonly lastStableOffset: string;
-  readonly messages: readonly RawMessage[];
+const fetchApiKey = 1;
+/** Kafka 2.3 and later. */
+const fetchVersion = 11;
+/** kafkajs keeps two connections to a broker, the second of them for fetches. */
+const fetchConnection = 1;
+
+const kafkajsRequire = createRequire(import.meta.url);
+const fetchRequest = kafkajsRequire('kafkajs/src/protocol/requests/fetch/v11/request') as (request: object) => unknown;
+const protocolErrors = kafkajsRequire('kafkajs/src/protocol/error') as { createErrorFromCode(code: number): Error };
+
+/** kafkajs holds its requests back for as long as the broker asks. */
+const fetchResponse = {
+  decode: async (bytes: Buffer) => {
+    const answer = decodeFetchAnswer(bytes);
+    return { answer, clientSideThrottleTime: answer.throttleMs };
+  },
+  parse: async ({ answer }: { answer: FetchAnswer }) => {
+    if (answer.errorCode !== 0) throw brokerError(answer.errorCode);
+    return answer.partitions;
+  },
+};
+
+/** The connection over which a broker is asked for records. Errors: as kafkajs throws them. */
+export async function fetchWire(broker: Broker): Promise<Wire> {
+  const newest = broker.versions?.[fetchApiKey]?.maxVersion ?? 0;
+  if (newest < fetchVersion) throw new BitacoraError('log-unavailable', 'the broker is older than Kafka 2.3');
+  return broker.connectionPool.getConnection(fetchConnection);
 }
 
-/** The messages of an answer that a consumer would be given: from the offset on, no control records, nothing of aborted transactions. */
-export function servedMessages(topic: string, offset: number, fetched: FetchedPartition): readonly RawMessage[] {
-  return new ConsumerBatch(topic, String(offset), fetched).messages;
+/** Up to what is committed: of transactions that are not decided nothing. Partitions that the broker does not tell of are missing. */
+export async function fetchOver(wire: Wire, topic: string, request: FetchRequest): Promise<readonly FetchedPartition[]> {
+  const { maxWaitMs, maxBytes, partitions } = request;
+  const asked = { replicaId: -1, maxWaitTime: maxWaitMs, minBytes: 1, maxBytes, topics: [{ topic, partitions }] };
+  const sent = { request: fetchRequest(asked), response: fetchResponse, requestTimeout: maxWaitMs + requestTimeoutMs };
+  return (await wire.send(sent)) as readonly FetchedPartition[];
 }
 
-const ConsumerBatch = createRequire(import.meta.url)('kafkajs/src/consumer/batch') as new (
-  topic: string,
-  fetchedOffset: string,
-  partition: FetchedPartition,
-) => { readonly messages: readonly RawMessage[] };
+/** The error that a broker means by a code; `protocolError` says its name. */
+export function brokerError(code: number): Error {
+  return protocolErrors.createErrorFromCode(code);
+}
 
 /** A cluster of its own on a client's settings and sockets, not yet connected. */
 export function clusterOf({ kafka }: Client): Cluster {

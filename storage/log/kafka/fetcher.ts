@@ -1,21 +1,19 @@
 /**
  * Fetches stretches of the topic by offset, straight from the partitions' leaders.
  *
- * kafkajs's consumers come only with a group, and a group's first member waits for others (3 s by default), shows up in operators' tools and
- * sends every partition through one loop. A stretch needs none of it: it is a handful of fetch requests, each for one partition and one
- * offset, over connections of the fetcher's own that are made when they are needed, used no more after a failure, and closed when nobody
- * has read for a while. The subscription's consumer never notices.
+ * A stretch is a handful of fetch requests, each for one partition and one offset, over connections of the fetcher's own that are made when
+ * they are needed, used no more after a failure, and closed when nobody has read for a while. The subscription never notices.
  *
  * Because a request is for one partition only, its answer is proof: the broker gives the whole record batch at the offset, however large. If
- * it can be read up to beyond the offset and yet no record came, what stands there is an empty record batch, of which kafkajs does not say
- * how far it goes: it is stepped over, one offset after the other.
+ * none came, though the log was known to go on, nothing is left from there up to the end that was known, and it is stepped over.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BitacoraError } from '../../../src/core/errors.ts';
 import type { Logger, Offset, Partition, PartitionBounds } from '../../../src/ports.ts';
 import type { Piece, StretchSource } from '../stretch-shared.ts';
-import { atMost, type Broker, type Client, type Cluster, clusterOf, type FetchedPartition, messageOf, servedMessages } from './client.ts';
-import { lastOffsetOf, toRecords } from './records.ts';
+import { atMost, brokerError, type Client, messageOf } from './client.ts';
+import { recordsOf } from './fetched.ts';
+import { TopicConnection } from './topic-connection.ts';
 
 export interface FetchLimits {
   /** How long a stretch may go without anything, while requests are repeated. Longer than the failover of a partition usually takes. */
@@ -30,8 +28,6 @@ export interface FetcherOptions {
   readonly topic: string;
   readonly limits: FetchLimits;
   readonly newClient: () => Client;
-  /** The largest batch that a partition may hold, as far as is known. */
-  readonly largestBatchBytes: number;
   readonly bounds: () => Promise<readonly PartitionBounds[]>;
   readonly logger: Logger;
 }
@@ -39,13 +35,12 @@ export interface FetcherOptions {
 /** The first fetch of a stretch is small, because a caller may soon have what he looks for; each one after it is twice as large. */
 const firstFetchBytes = 64 * 1024;
 const mostFetchBytes = 512 * 1024;
-/** So many offsets without a record are told as a batch, so that a long row of them is no silence. */
-const stepsAtOnce = 500;
+const connectMs = 10_000;
 
 /** Connections to all brokers, and what is known of who leads which partition. */
 interface Connection {
   readonly client: Client;
-  readonly cluster: Promise<Cluster>;
+  readonly opened: Promise<TopicConnection>;
   /**
    * By broker, the last of the fetches under way and waiting, one at a time: a broker answers a connection's requests one after the other
    * anyway, and kafkajs would open a connection for each that begins before the first is open.
@@ -86,7 +81,7 @@ export class Fetcher {
     this.#closed = true;
     clearTimeout(this.#idle);
     this.#connection = undefined;
-    for (const { client } of this.#connections) client.cut();
+    for (const { client } of this.#connections) client.cut(true);
   }
 
   /** Tries again until it succeeds, the caller has gone, or the patience is over. */
@@ -123,14 +118,13 @@ export class Fetcher {
     const connection = this.#connect();
     connection.users++;
     try {
-      const cluster = await connection.cluster;
-      await cluster.refreshMetadataIfNecessary();
-      const leader = cluster.findTopicPartitionMetadata(this.#options.topic).find(({ partitionId }) => partitionId === partition)?.leader;
+      const opened = await connection.opened;
+      const leader = opened.leaderOf(partition);
       if (leader === undefined) throw new Error(`partition ${partition} has no leader`);
       return await inTurn(connection.turns, leader, async () => {
         if (stop.aborted) return undefined;
         if (this.#connection !== connection) throw new Error('the connection was given up');
-        return this.#read(await cluster.findBroker({ nodeId: leader }), partition, from, to, bytes);
+        return this.#read(opened, leader, partition, from, to, bytes);
       });
     } catch (error) {
       // Whatever it was, another leader or a lost connection: new connections begin with new knowledge of who leads what.
@@ -142,21 +136,23 @@ export class Fetcher {
     }
   }
 
-  async #read(broker: Broker, partition: Partition, from: Offset, to: Offset, bytes: number): Promise<Piece | undefined> {
-    const { topic } = this.#options;
-    const enough = Math.max(bytes, 2 * this.#options.largestBatchBytes);
-    const limit = Math.min(to, from + stepsAtOnce);
-    for (let at = from, ask = bytes; at < limit; ) {
-      const topics = [{ topic, partitions: [{ partition, fetchOffset: String(at), maxBytes: ask }] }];
-      const { responses } = await broker.fetch({ maxWaitTime: 0, minBytes: 0, maxBytes: ask, topics });
-      const fetched = responses[0]?.partitions[0];
-      if (fetched === undefined || Number(fetched.lastStableOffset) <= at) return undefined;
-      if (fetched.messages.length > 0 && lastOffsetOf(fetched.messages) >= at) return pieceOf(topic, fetched, from, to);
-      // More bytes may bring what stands behind the empty batch, and with it how far the emptiness goes.
-      if (ask < enough) ask = enough;
-      else at = (at + 1) as Offset;
-    }
-    return { records: [], next: limit as Offset, held: 0 };
+  async #read(
+    connection: TopicConnection,
+    leader: number,
+    partition: Partition,
+    from: Offset,
+    to: Offset,
+    bytes: number,
+  ): Promise<Piece | undefined> {
+    const partitions = [{ partition, fetchOffset: String(from), maxBytes: bytes }];
+    const [fetched] = await connection.fetch(leader, { maxWaitMs: 0, maxBytes: bytes, partitions });
+    if (fetched === undefined) return undefined;
+    if (fetched.errorCode !== 0) throw brokerError(fetched.errorCode);
+    if (fetched.lastStableOffset <= from || fetched.preferredReplica >= 0) return undefined;
+    const found = recordsOf(fetched, from, to);
+    if (found.next > from) return found;
+    // The log was known to reach `to` before the broker was asked.
+    return { records: [], next: Math.min(fetched.lastStableOffset, to) as Offset, held: 0 };
   }
 
   #connect(): Connection {
@@ -164,7 +160,10 @@ export class Fetcher {
     clearTimeout(this.#idle);
     if (this.#connection === undefined) {
       const client = this.#options.newClient();
-      this.#connection = { client, cluster: connected(clusterOf(client), this.#options.topic), turns: new Map(), users: 0 };
+      const opened = TopicConnection.open(client, this.#options.topic, connectMs);
+      // Told to whoever waits for it.
+      opened.catch(() => undefined);
+      this.#connection = { client, opened, turns: new Map(), users: 0 };
       this.#connections.add(this.#connection);
     }
     return this.#connection;
@@ -183,7 +182,7 @@ export class Fetcher {
       }, this.#options.limits.fetchIdleMs).unref();
     } else {
       this.#connections.delete(connection);
-      connection.client.cut();
+      connection.client.cut(true);
     }
   }
 }
@@ -192,18 +191,4 @@ function inTurn<T>(turns: Map<number, Promise<unknown>>, broker: number, work: (
   const mine = (turns.get(broker) ?? Promise.resolve()).then(work, work);
   turns.set(broker, mine);
   return mine;
-}
-
-async function connected(cluster: Cluster, topic: string): Promise<Cluster> {
-  await cluster.connect();
-  await cluster.addTargetTopic(topic);
-  return cluster;
-}
-
-/** Control records, and those of aborted transactions, are held offsets that are not shown. */
-function pieceOf(topic: string, fetched: FetchedPartition, from: Offset, to: Offset): Piece {
-  const next = Math.min(lastOffsetOf(fetched.messages) + 1, to) as Offset;
-  const within = ({ offset }: { readonly offset: string }) => Number(offset) >= from && Number(offset) < next;
-  const records = toRecords(servedMessages(topic, from, fetched).filter(within));
-  return { records, next, held: fetched.messages.filter(within).length };
 }

@@ -120,7 +120,7 @@ function topicErrors(error: unknown): string[] {
   return [...inner.map(protocolError), own].filter((each) => each !== undefined);
 }
 
-/** Settings of a topic that we make. Uncompressed, because kafkajs reads only gzip and other producers may send anything. */
+/** Settings of a topic that we make. Uncompressed, because only gzip is read and other producers may send anything. */
 function topicConfig(options: TopicOptions, replication: number): Record<string, string> {
   return {
     'cleanup.policy': 'compact',
