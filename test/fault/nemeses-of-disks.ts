@@ -12,7 +12,10 @@ const fullDisk: Nemesis = {
   smallDisks: true,
   targets: ({ nodes }) => numbered('node', nodes.length),
   async strike({ nodes }, target) {
-    const ballast = join((nodes[numberIn(target)] as ArenaNode).dataDirectory, 'ballast');
+    const { process, dataDirectory } = nodes[numberIn(target)] as ArenaNode;
+    // One that finds its disk full when it starts says so and ends, which is as it should be and not what is looked for here.
+    await process.said('node.listening');
+    const ballast = join(dataDirectory, 'ballast');
     await writeFile(ballast, Buffer.alloc(smallDiskBytes)).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOSPC') throw error;
     });
