@@ -150,7 +150,9 @@ export function runNode(place: Place, environment: Environment, flags: readonly 
     exit,
     said: (event, limitMs) => waitFor(`says ${event}`, () => lines.find((line) => line.event === event), limitMs),
     async ready(limitMs) {
-      await waitFor('ready', async () => (await asked('/readyz')).status === 200, limitMs);
+      // A node on a new topic may be ready a moment before it has read the topic's identity; until then it takes no tokens.
+      const knows = (body: string): boolean => (JSON.parse(body) as Status).genesis !== null;
+      await waitFor('ready', async () => asked('/readyz').then(({ status, body }) => status === 200 && knows(body)), limitMs);
     },
     status: async () => JSON.parse((await asked('/readyz')).body) as Status,
     async metric(name, labels = '') {
