@@ -18,8 +18,9 @@ import { Following } from './following.ts';
 import type { Mark } from './marks.ts';
 import type { Progress } from './progress.ts';
 import type { ReplicaOptions } from './replica.ts';
-import { compareWithLog, isLastCopy } from './same-log.ts';
-import { mayServeStale, StaleStore } from './stale-store.ts';
+import { compareWithLog } from './same-log.ts';
+import type { StaleStore } from './stale-store.ts';
+import { StoreKeeper } from './store-keeper.ts';
 import { SweepCursor } from './sweeping.ts';
 
 const longestPauseMs = 5_000;
@@ -47,10 +48,8 @@ export interface SupervisorOptions extends ReplicaOptions {
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #sweepCursor = new SweepCursor();
-  #store: Store | undefined;
+  readonly #stores: StoreKeeper;
   #log: Log | undefined;
-  /** What is answered from, as stale, while the state is made anew. */
-  #stale: StaleStore | undefined;
   #following: Following | undefined;
   #state: NodeState = 'starting';
   #reason: string | undefined;
@@ -65,34 +64,32 @@ export class Supervisor {
   #stopped = false;
   #whole = true;
   #isDoubtful: (key: string) => boolean = () => false;
-  /** Where the store stood that is being opened again: what was told of it must not be taken for unseen meanwhile. */
-  #appliedBefore: readonly Offset[] = [];
-  #genesisBefore: string | undefined;
   #wake: () => void = () => undefined;
   #running: Promise<void> = Promise.resolve();
 
   constructor(options: SupervisorOptions) {
     this.#options = options;
+    this.#stores = new StoreKeeper(options);
   }
 
   /** Resolves when the store is open; then follows the log in the background. */
   async begin(): Promise<void> {
     this.#beganAt = this.#options.clock.monotonic();
-    this.#store = await this.#openStore();
-    const doubtful = new Set(await this.#store.doubtful());
+    const store = await this.#stores.open();
+    const doubtful = new Set(await store.doubtful());
     this.#isDoubtful = (key) => doubtful.has(key);
-    this.#whole = this.#store.checkpoints.every(({ whole }) => whole !== false);
+    this.#whole = store.checkpoints.every(({ whole }) => whole !== false);
     this.#running = this.#run().catch((error) => this.#options.onFatal(error));
   }
 
   /** Undefined while it is being replaced. */
   get store(): Store | undefined {
-    return this.#store;
+    return this.#stores.store;
   }
 
   /** The state of before, while another is made; undefined: there is none, or nobody asked for it. */
   get stale(): StaleStore | undefined {
-    return this.#stale;
+    return this.#stores.stale;
   }
 
   get log(): Log | undefined {
@@ -156,8 +153,7 @@ export class Supervisor {
 
   /** Everything before this offset is applied: the stored checkpoint's word as long as no log is followed. */
   applied(partition: Partition): Offset {
-    const stored = this.#store === undefined ? this.#appliedBefore[partition] : this.#store.checkpoints[partition]?.next;
-    return this.#following?.progress.applied[partition] ?? stored ?? (0 as Offset);
+    return this.#following?.progress.applied[partition] ?? this.#stores.applied(partition);
   }
 
   /** Everything that reads may show stands before this offset, which is ahead of `applied` while the store writes. */
@@ -166,11 +162,11 @@ export class Supervisor {
   }
 
   get partitions(): number {
-    return this.#log?.identity.partitions ?? this.#store?.identity?.partitions ?? this.#options.partitions;
+    return this.#log?.identity.partitions ?? this.#stores.store?.identity?.partitions ?? this.#options.partitions;
   }
 
   get genesis(): string | undefined {
-    return this.#following?.genesis ?? (this.#store === undefined ? this.#genesisBefore : this.#store.identity?.genesis?.id);
+    return this.#following?.genesis ?? this.#stores.genesis;
   }
 
   get entries(): number {
@@ -184,7 +180,7 @@ export class Supervisor {
   /** Age of the local state while no log is followed: by the wall clock, or, when it never was at the log's end, of this process. Above 0. */
   get ageMs(): Millis {
     const { clock } = this.#options;
-    const times = this.#store?.checkpoints.map(({ atEnd }) => atEnd).filter((atEnd) => atEnd > 0) ?? [];
+    const times = this.#stores.store?.checkpoints.map(({ atEnd }) => atEnd).filter((atEnd) => atEnd > 0) ?? [];
     const age = times.length === 0 ? clock.monotonic() - this.#beganAt : clock.now() - Math.min(...times);
     return Math.max(1, Math.round(age)) as Millis;
   }
@@ -201,8 +197,7 @@ export class Supervisor {
     this.#wake();
     await this.#running;
     await this.#log?.close();
-    await this.#store?.close();
-    await this.#forgetStale();
+    await this.#stores.end();
     this.#stopped = true;
   }
 
@@ -221,12 +216,12 @@ export class Supervisor {
   /** Follows the log until something ends it; resolves with what did. */
   async #follow(): Promise<Error> {
     try {
-      this.#store ??= await this.#openStore();
-      this.#entriesBefore = this.#store.checkpoints.reduce((sum, { entries }) => sum + entries, 0);
+      let store = this.#stores.store ?? (await this.#stores.open());
+      this.#entriesBefore = store.checkpoints.reduce((sum, { entries }) => sum + entries, 0);
       this.#log ??= await this.#openLog();
-      if (this.#maySeed) this.#store = await this.#seeded(this.#store, this.#log);
-      await compareWithLog(this.#store, this.#log, this.#options.clock);
-      return await this.#subscribe(this.#store, this.#log);
+      if (this.#maySeed) store = await this.#seeded(store, this.#log);
+      await compareWithLog(store, this.#log, this.#options.clock);
+      return await this.#subscribe(store, this.#log);
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error));
     }
@@ -243,13 +238,13 @@ export class Supervisor {
     this.#enter('restoring');
     this.#reason = 'the state is being taken from another node';
     try {
-      const vacate = (): Promise<void> => this.#closeStore();
+      const vacate = (): Promise<void> => this.#stores.close();
       const progress = (part: number): void => {
         this.#seedPart = part;
       };
       const taken = await takeSeed({ seed, log, clock, logger, vacate, progress, signal: stop.signal });
-      if (!taken && this.#store !== undefined) return this.#store;
-      return await this.#openStore();
+      if (!taken && this.#stores.store !== undefined) return this.#stores.store;
+      return await this.#stores.open();
     } finally {
       this.#wake = () => undefined;
       this.#reason = undefined;
@@ -282,7 +277,7 @@ export class Supervisor {
         this.#whole = true;
         this.#maySeed = true;
         this.#enter('ready');
-        void this.#forgetStale();
+        void this.#stores.forgetStale();
         this.#options.caughtUp();
       },
       jumped: () => {
@@ -328,11 +323,11 @@ export class Supervisor {
         meter.rebuilt(code);
         // Who asked for the log's own word is not given another node's.
         if (code === 'resync-asked') this.#maySeed = false;
-        await this.#rebuild(error);
+        await this.#stores.replace(error, this.#log, () => this.#closeLog());
         return;
       case 'store-failed':
         logger.error({ event: 'store.reopen', failures, reason: error.message }, 'the local database failed and is opened again');
-        await this.#closeStore();
+        await this.#stores.close();
         return;
       case 'topic-unusable':
       case 'option-invalid':
@@ -346,7 +341,7 @@ export class Supervisor {
         );
         if (failures >= 3) this.#enter('stuck');
         await this.#closeLog();
-        await this.#closeStore();
+        await this.#stores.close();
     }
   }
 
@@ -354,58 +349,6 @@ export class Supervisor {
     const log = this.#log;
     this.#log = undefined;
     await log?.close();
-  }
-
-  /** The next attempt to follow the log opens it again. */
-  async #closeStore(): Promise<void> {
-    const store = this.#store;
-    this.#appliedBefore = store?.checkpoints.map(({ next }) => next) ?? this.#appliedBefore;
-    this.#genesisBefore = store?.identity?.genesis?.id ?? this.#genesisBefore;
-    this.#store = undefined;
-    await store?.close();
-  }
-
-  async #rebuild(error: Error): Promise<void> {
-    const lastCopy = await isLastCopy(this.#store, this.#log, this.#options.clock, error);
-    await this.#closeLog();
-    await this.#closeStore();
-    this.#appliedBefore = [];
-    this.#genesisBefore = undefined;
-    this.#options.lost();
-    try {
-      const { stale, logger } = this.#options;
-      if (stale !== undefined && this.#stale === undefined && !lastCopy && mayServeStale(error))
-        this.#stale = await StaleStore.setAside(stale, error.message, logger);
-      else await this.#options.setStoreAside(error.message, lastCopy);
-    } catch (failure) {
-      // The next attempt finds the store as it was, and tries again.
-      this.#options.logger.error(
-        { event: 'store.set-aside.failed', reason: (failure as Error).message },
-        'the local database cannot be moved away',
-      );
-    }
-  }
-
-  async #forgetStale(): Promise<void> {
-    const stale = this.#stale;
-    this.#stale = undefined;
-    await stale?.forget();
-  }
-
-  async #openStore(): Promise<Store> {
-    try {
-      return await this.#options.openStore();
-    } catch (error) {
-      if (codeOf(error) !== 'store-damaged') throw error;
-      const reason = (error as Error).message;
-      this.#options.logger.error(
-        { event: 'store.rebuild', code: 'store-damaged', reason },
-        'the local state is set aside and rebuilt from the log',
-      );
-      this.#options.meter.rebuilt('store-damaged');
-      await this.#options.setStoreAside(reason, false);
-      return this.#options.openStore();
-    }
   }
 
   #enter(state: NodeState): void {
