@@ -17,7 +17,7 @@ const help = `bitacora backup: a whole store, as it is at one position of the lo
   bitacora backup -o FILE --data DIR       of a stopped node, by its data directory
   bitacora backup --check FILE             whether a backup is whole and undamaged
 
-  -o, --output FILE         written as FILE.part and named FILE once it is whole
+  -o, --output FILE         written under a name of its own and named FILE once it is whole
   --data DIR                the node's DATA_DIR, or a store that was set aside in it; nothing is changed there
   --check FILE              reads every row, restores nothing
 ${nodeHelp}

@@ -10,16 +10,14 @@ import { openDataDirectory } from '../../storage/data-directory.ts';
 import { openEmbeddedLog } from '../../storage/log/embedded/embedded-log.ts';
 import { openMemoryLog, openMemoryTopic } from '../../storage/log/memory-log.ts';
 import { withHashmap } from '../../storage/store/hashmap.ts';
-import { forgetAside, setAside } from '../../storage/store/level-files.ts';
-import { openLevelStore } from '../../storage/store/level-store.ts';
 import { openMemoryStore } from '../../storage/store/memory-store.ts';
 import { openSeedPlace } from '../../storage/store/snapshot-place.ts';
 import type { Log, Logger, Membership, Seeding, SnapshotSource, Store } from '../ports.ts';
 import { openReplica, type Replica, type ReplicaOptions } from '../replica/replica.ts';
-import type { StalePlace } from '../replica/stale-store.ts';
 import { type Config, ownAddress } from './config/config.ts';
 import { findHostAddress } from './ecs-address.ts';
 import { serveAvro, serveHttp } from './faces.ts';
+import { localStore } from './local-store.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { systemChance as chance, systemClock as clock } from './system.ts';
 import { version } from './version.ts';
@@ -167,29 +165,10 @@ async function logAndStore(
     };
   }
   const directory = join(config.dataDirectory, 'store');
-  const store = {
-    openStore: async () => {
-      const level = await openLevelStore({ directory });
-      holder.source = level;
-      return keep(level);
-    },
-    setStoreAside: async (reason: string, lastCopy: boolean) => {
-      const place = await setAside(directory, reason, lastCopy ? 'other-log' : 'damaged');
-      const said = `the old local database may be the last copy of what the log has lost: it is kept until you remove it; \`bitacora republish --store ${place}\` writes its keys into the log`;
-      if (lastCopy) logger.error({ event: 'store.kept', place, reason }, said);
-      else logger.warn({ event: 'store.set-aside', place }, 'the old local database is kept for inspection');
-    },
-  };
-  const forgetStale = (): Promise<void> => forgetAside(directory, 'stale');
-  const stale: StalePlace = {
-    setAside: async (reason) => openLevelStore({ directory: await setAside(directory, reason, 'stale') }),
-    forget: async (old) => {
-      await old.close();
-      await forgetStale();
-    },
-  };
-  // In any case: what a process that died has left of it, or of a seed, goes.
-  await forgetStale();
+  const { stale, ...store } = await localStore(directory, logger, (level) => {
+    holder.source = level;
+    return keep(level);
+  });
   const place = await openSeedPlace(directory);
   const kept = config.staleReads ? { stale } : {};
   const maxRecordBytes = config.maxValueBytes + config.maxKeyBytes + recordOverheadBytes;

@@ -118,14 +118,14 @@ export class Reads {
   }
 
   async read(key: string, options: ReadOptions = {}): Promise<ReadAnswer> {
-    const { limits, clock, peerReads, behind, restoring } = this.#options;
+    const { limits, clock, peerReads, behind, restoring, genesis } = this.#options;
     const bytes = checkKey(key, limits);
     const reached = await this.#reaching.one(partitionOf(bytes, this.#options.partitions()), options);
     // What has to reflect something has waited for it, and is not stale.
     const stale = reached.current || reached.least > 0 ? undefined : this.#options.stale?.();
     if (stale !== undefined && this.#options.store() === undefined) {
       // The new store is about to be opened.
-      const answer = await stale.newer(key, { source: 'local', found: undefined, applied: this.#appliedIn(bytes) }, clock.now());
+      const answer = await stale.newer(key, { source: 'local', found: undefined, applied: this.#appliedIn(bytes) }, genesis(), clock.now());
       if (answer !== undefined) return this.#told(answer);
     }
     const local = await this.#local(key, bytes);
@@ -133,7 +133,7 @@ export class Reads {
     const mayAsk = !reached.current && peerReads !== 'never';
     const isEnough = !mayAsk || (local.found !== undefined ? !restoring() : peerReads === 'behind' && !behind());
     const own = isEnough ? local : await this.#ask(key, bytes);
-    return this.#told((own.source === 'local' && (await stale?.newer(key, own, clock.now()))) || own);
+    return this.#told((own.source === 'local' && (await stale?.newer(key, own, genesis(), clock.now()))) || own);
   }
 
   #told(answer: ReadAnswer): ReadAnswer {

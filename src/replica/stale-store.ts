@@ -14,6 +14,8 @@ export interface StalePlace {
   setAside(reason: string): Promise<Store>;
   /** Closes it, and removes it: the log has it all. */
   forget(store: Store): Promise<void>;
+  /** Closes it, and keeps it until a person removes it: it may be the last copy. */
+  keep(store: Store, reason: string): Promise<void>;
 }
 
 /** A store that is made anew for this reason held what its log said, as far as it went. */
@@ -27,6 +29,7 @@ export class StaleStore {
   readonly #store: Store;
   readonly #doubtful: ReadonlySet<string>;
   #over = false;
+  #failed = false;
 
   private constructor(place: StalePlace, logger: Logger, store: Store, doubtful: readonly string[]) {
     this.#place = place;
@@ -45,13 +48,14 @@ export class StaleStore {
   }
 
   /**
-   * What was under the key; undefined: `than`, this node's answer of now, is as new, or this one cannot tell. A store that fails is not
-   * asked again: nothing is lost but stale answers.
+   * What was under the key; undefined: `than`, this node's answer of now, is as new, or this one cannot tell. `genesis`: of the log that is
+   * followed, as far as it is known. A store that fails is not asked again: nothing is lost but stale answers.
    */
-  async newer(key: string, than: ReadAnswer, now: Millis): Promise<ReadAnswer | undefined> {
+  async newer(key: string, than: ReadAnswer, genesis: string | undefined, now: Millis): Promise<ReadAnswer | undefined> {
+    if (genesis !== undefined && genesis !== this.#store.identity?.genesis?.id) return undefined;
     const { partition, offset } = than.applied;
     const next = this.#store.checkpoints[partition as Partition]?.next;
-    if (this.#over || next === undefined || next <= offset || this.#doubtful.has(key)) return undefined;
+    if (this.#over || this.#failed || next === undefined || next <= offset || this.#doubtful.has(key)) return undefined;
     try {
       const entry = await this.#store.get(key);
       const live = entry !== undefined && isLive(entry, now);
@@ -59,16 +63,21 @@ export class StaleStore {
     } catch (error) {
       // Removed while it was asked is no failure of it.
       if (!this.#over) this.#logger.error({ event: 'store.stale.failed', reason: (error as Error).message }, 'no stale answers any more');
-      this.#over = true;
+      this.#failed = true;
       return undefined;
     }
   }
 
-  /** The new state is there, or the node goes. */
-  async forget(): Promise<void> {
+  /**
+   * The new state is there, or the node goes. `genesis`: of the log that is followed; only if it is that of this store the log is known to have
+   * all of it.
+   */
+  async end(genesis: string | undefined): Promise<void> {
+    if (this.#over) return;
     this.#over = true;
     try {
-      await this.#place.forget(this.#store);
+      if (genesis !== undefined && genesis === this.#store.identity?.genesis?.id) await this.#place.forget(this.#store);
+      else await this.#place.keep(this.#store, 'the log that it was made from is not followed any more');
     } catch (error) {
       this.#logger.warn({ event: 'store.stale.kept', reason: (error as Error).message }, 'the old local database was not removed');
     }

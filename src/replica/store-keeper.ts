@@ -89,15 +89,17 @@ export class StoreKeeper {
     }
   }
 
-  async forgetStale(): Promise<void> {
+  /** Nothing is answered as stale any more. `genesis`: of the log that is followed, as far as it is known. */
+  async endStale(genesis: string | undefined): Promise<void> {
     const stale = this.#stale;
     this.#stale = undefined;
-    await stale?.forget();
+    await stale?.end(genesis);
   }
 
   /** Closes all that is open. */
   async end(): Promise<void> {
+    const { genesis } = this;
     await this.#store?.close();
-    await this.forgetStale();
+    await this.endStale(genesis);
   }
 }

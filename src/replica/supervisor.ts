@@ -277,7 +277,7 @@ export class Supervisor {
         this.#whole = true;
         this.#maySeed = true;
         this.#enter('ready');
-        void this.#stores.forgetStale();
+        void this.#stores.endStale(this.genesis);
         this.#options.caughtUp();
       },
       jumped: () => {

@@ -71,7 +71,7 @@ export async function removeMarker(directory: string): Promise<void> {
 /**
  * Why a store is out of use, as the name of its new place says it. `damaged`: whatever the reason, the log has it all. The others may be the
  * last copy of what is in them: `other-log`: the log that it was made from is gone; `replaced`: by one that was restored. `stale`: whole, read
- * while another is made, and forgotten then (`forgetAside`).
+ * while another is made, and forgotten then (`forgetStale`) or kept (`keepStale`).
  */
 export type Aside = 'damaged' | 'other-log' | 'replaced' | 'stale';
 
@@ -118,13 +118,24 @@ async function moveWhole(directory: string, target: string): Promise<void> {
   await rm(markerOf(directory), { force: true });
 }
 
-/** Removes all that was set aside for this reason; they must be closed. */
-export async function forgetAside(directory: string, why: 'stale'): Promise<void> {
-  for (const number of await numbersOf(directory, why)) {
-    const place = asideName(directory, why, number);
-    await rm(markerOf(place), { force: true });
-    await forget(place);
+/** Removes a store that was set aside as `stale`; it must be closed. */
+export async function forgetStale(place: string): Promise<void> {
+  await rm(markerOf(place), { force: true });
+  await forget(place);
+}
+
+/** Makes those that were set aside as `stale`, which must be closed, ones that are kept until a person removes them; resolves with their places. */
+export async function keepStale(directory: string, reason: string): Promise<readonly string[]> {
+  const places: string[] = [];
+  for (const number of await numbersOf(directory, 'stale')) {
+    const place = asideName(directory, 'stale', number);
+    const target = asideName(directory, 'other-log', ((await numbersOf(directory, 'other-log')).at(-1) ?? 0) + 1);
+    await moveWhole(place, target);
+    await rm(`${place}.txt`, { force: true });
+    await writeReason(target, reason);
+    places.push(target);
   }
+  return places;
 }
 
 async function forget(place: string): Promise<void> {

@@ -1,6 +1,6 @@
 /**
  * A snapshot in a file: the same frames that travel between nodes (wire/snapshot-frames.ts), one behind the other, so that what a node sends is
- * such a file as it is. It is written as `<path>.part` and gets its name when it is whole and on the disk; rows are looked at as they come
+ * such a file as it is. It is written under a name of its own, `<path>.<8 digits>.part`, and gets its name when it is whole and on the disk; rows are looked at as they come
  * (snapshot-check.ts), as nobody can mend a backup that is found bad when it is needed.
  */
 import { randomUUID } from 'node:crypto';
@@ -18,9 +18,10 @@ export function snapshotFilePlace(path: string): SeedPlace {
   return {
     async begin(head) {
       const check = new SnapshotCheck(head);
-      const part = `${path}.part`;
-      const file = await open(part, 'w').catch(failed(part));
-      const seed = new FileSeed(path, file, check);
+      // Two at once do not write into one another.
+      const part = `${path}.${randomUUID().slice(0, 8)}.part`;
+      const file = await open(part, 'wx').catch(failed(part));
+      const seed = new FileSeed(path, part, file, check);
       try {
         await seed.head(head);
         return seed;
@@ -41,9 +42,9 @@ class FileSeed implements StoreSeed {
   #checksum = 0;
   #over = false;
 
-  constructor(path: string, file: FileHandle, check: SnapshotCheck) {
+  constructor(path: string, part: string, file: FileHandle, check: SnapshotCheck) {
     this.#path = path;
-    this.#part = `${path}.part`;
+    this.#part = part;
     this.#file = file;
     this.#check = check;
   }

@@ -6,14 +6,18 @@ import { gate } from './gate.ts';
 import { codeFrom, openWorld, readyNode, remove, textOfAnswer, untilApplied, untilReady, write } from './node.ts';
 
 function staleKeeper() {
-  const seen = { kept: 0, forgotten: 0 };
+  const seen = { aside: 0, forgotten: 0, kept: 0 };
   const place = (take: () => MemoryDisk): StalePlace => ({
     setAside: async () => {
-      seen.kept++;
+      seen.aside++;
       return openMemoryStore(take());
     },
     forget: async (store) => {
       seen.forgotten++;
+      await store.close();
+    },
+    keep: async (store) => {
+      seen.kept++;
       await store.close();
     },
   });
@@ -31,7 +35,7 @@ test('a node told to resync answers as stale what it knew, until the log has tol
   await untilApplied(world, node);
   held.shut();
   node.replica.resync();
-  await world.clock.until('the store is out of the way', () => seen.kept === 1 && node.replica.status.stale);
+  await world.clock.until('the store is out of the way', () => seen.aside === 1 && node.replica.status.stale);
   expect(node.replica.status).toMatchObject({ state: 'restoring', ready: false, stale: true, writable: false });
 
   const read = (key: string) => world.clock.outcome(node.replica.read(key));
@@ -48,7 +52,7 @@ test('a node told to resync answers as stale what it knew, until the log has tol
   await untilApplied(world, node);
   expect(await read('k')).toMatchObject({ source: 'local' });
   expect(node.replica.status).toMatchObject({ ready: true, stale: false });
-  expect(seen).toEqual({ kept: 1, forgotten: 1 });
+  expect(seen).toEqual({ aside: 1, forgotten: 1, kept: 0 });
   expect(node.aside).toEqual([]);
 });
 
@@ -61,7 +65,7 @@ test('what the log has told already is not answered from the state of before', a
   await untilApplied(world, node);
   held.shut();
   node.replica.resync();
-  await world.clock.until('the store is out of the way', () => seen.kept === 1);
+  await world.clock.until('the store is out of the way', () => seen.aside === 1);
   // Nobody can tell this node: its answer is stale, and says so.
   const other = await readyNode(world, { name: 'n2:8082' });
   await write(world, other, 'k', 'new');
@@ -80,6 +84,38 @@ test('the state of another log is no answer', async () => {
   world.topic.recreate('other-cluster');
   await world.clock.until('it is rebuilt', () => node.aside.length > 0);
   await untilReady(world, node);
-  expect(seen.kept).toBe(0);
+  expect(seen.aside).toBe(0);
   expect(await world.clock.outcome(node.replica.read('k'))).toMatchObject({ source: 'local', found: undefined });
+});
+
+test('when the log is lost before it has told all of it anew, the state of before is kept, and answers no more', async () => {
+  const world = openWorld();
+  const held = gate();
+  const { seen, place } = staleKeeper();
+  const node = await readyNode(world, { stale: place, changed: held.behind });
+  await write(world, node, 'k', 'v');
+  await untilApplied(world, node);
+  held.shut();
+  node.replica.resync();
+  await world.clock.until('the store is out of the way', () => seen.aside === 1);
+  world.topic.recreate('same-cluster');
+  held.open();
+  await untilReady(world, node);
+  expect(await world.clock.outcome(node.replica.read('k'))).toMatchObject({ source: 'local', found: undefined });
+  expect(seen).toEqual({ aside: 1, forgotten: 0, kept: 1 });
+});
+
+test('a node that goes before it knows whether the log has all of it keeps it', async () => {
+  const world = openWorld();
+  const held = gate();
+  const { seen, place } = staleKeeper();
+  const node = await readyNode(world, { stale: place, changed: held.behind });
+  await write(world, node, 'k', 'v');
+  await untilApplied(world, node);
+  held.shut();
+  node.replica.resync();
+  await world.clock.until('the store is out of the way', () => seen.aside === 1);
+  await world.clock.outcome(node.replica.close());
+  expect(seen).toEqual({ aside: 1, forgotten: 0, kept: 1 });
+  held.open();
 });

@@ -80,6 +80,17 @@ async function refusal(bytes: Uint8Array): Promise<string> {
   return error === undefined ? 'nothing' : `${codeOf(error)}: ${(error as Error).message.replace(`${file}: `, '')}`;
 }
 
+test('two at once into one file do not write into one another: the last is there, whole', async () => {
+  await fill(giver, 0, 6);
+  let second: Promise<void> | undefined;
+  await save(async () => {
+    second ??= save();
+    await second;
+  });
+  expect((await readAll()).checkpoints).toEqual(giver.checkpoints);
+  expect(await names()).toEqual(['file']);
+});
+
 describe('a snapshot in a file', () => {
   test('is the store at that moment, whatever was written meanwhile', async () => {
     await fill(giver, 0, 60);
