@@ -81,12 +81,18 @@ export class Reaching {
     this.#sameLog(seen);
   }
 
-  /** One after the other: all have to be there, so it takes no longer, and nobody is left waiting when one does not come. */
-  async #untilApplied(positions: readonly (Position | undefined)[], patience: Patience): Promise<void> {
-    for (const position of positions) {
-      if (position === undefined) continue;
-      const reached = await this.#options.waiters.wait(position, (giveUp) => patience.onEnd(giveUp));
-      if (!reached) throw notReached(`this node has not applied ${formatPosition(position)} yet`);
+  /**
+   * One after the other: all have to be there, so it takes no longer, and nobody is left waiting when one does not come. Of a store that is
+   * made anew meanwhile, what was there is waited for again.
+   */
+  async #untilApplied(wanted: readonly (Position | undefined)[], patience: Patience): Promise<void> {
+    const { waiters } = this.#options;
+    const positions = wanted.filter((position) => position !== undefined);
+    while (!positions.every((position) => waiters.has(position))) {
+      for (const position of positions) {
+        const reached = await waiters.wait(position, (giveUp) => patience.onEnd(giveUp));
+        if (!reached) throw notReached(`this node has not applied ${formatPosition(position)} yet`);
+      }
     }
   }
 

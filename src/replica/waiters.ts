@@ -30,10 +30,15 @@ export class Waiters {
     return this.#count;
   }
 
+  /** It is applied now. Of a store that is made anew this may end. */
+  has({ partition, offset }: Position): boolean {
+    return offset < this.#appliedNow(partition) && this.#whole();
+  }
+
   /** True when applied, false when `after` called it off first. Errors: `overloaded`. */
   wait(position: Position, after: (giveUp: () => void) => () => void): Promise<boolean> {
     // The log may have brought a record back before it acknowledged it: nobody would come to end this wait.
-    if (position.offset < this.#appliedNow(position.partition) && this.#whole()) return Promise.resolve(true);
+    if (this.has(position)) return Promise.resolve(true);
     if (this.#count >= mostWaiters) return Promise.reject(new BitacoraError('overloaded', 'too many requests wait for a position'));
     return new Promise((resolve) => {
       const waiting = this.#waiting.get(position.partition) ?? new Set<Waiter>();

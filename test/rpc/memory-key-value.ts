@@ -62,6 +62,8 @@ export interface MemoryKeyValue extends KeyValue {
   sealedTo: string | undefined;
   readonly watches: MemoryWatches;
   readonly log: MemoryHistory;
+  /** Nothing is there and nothing is applied, as of a store that is made anew; until what this returns is called, all at once. */
+  goBack(): () => void;
 }
 
 export function createMemoryKeyValue(partitions = 1): MemoryKeyValue {
@@ -176,6 +178,15 @@ export function createMemoryKeyValue(partitions = 1): MemoryKeyValue {
       state: (wanted) => liveKeys('').flatMap((key) => (wanted(key) ? [[key, entries.get(key) as FoundValue] as const] : [])),
     }),
     log,
+    goBack() {
+      const [keys, places] = [[...entries], [...next]];
+      entries.clear();
+      next.fill(0);
+      return () => {
+        for (const [key, found] of keys) entries.set(key, found);
+        for (const [partition, offset] of places.entries()) next[partition] = offset;
+      };
+    },
     skipped: [],
     get genesis() {
       return self.status.genesis;
@@ -250,8 +261,7 @@ export function createMemoryKeyValue(partitions = 1): MemoryKeyValue {
     },
     async list({ prefix, after, delimiter, limit, ...options }) {
       await begin(options);
-      const places = next.map((offset, partition) => ({ partition, offset }) as Position);
-      await reached(options, () => places);
+      await reached(options, () => next.map((offset, partition) => ({ partition, offset }) as Position));
       const found: { name: string; key: string | undefined }[] = [];
       for (const key of liveKeys(prefix)) {
         const cut = delimiter === undefined || delimiter === '' ? -1 : key.indexOf(delimiter, prefix.length);

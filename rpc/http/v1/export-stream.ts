@@ -2,15 +2,17 @@
  * An export as it leaves: page by page, each asked for when the client has taken the one before, so that an export of any size holds one
  * page. It has no deadline of its own; every page has that of a listing. Who takes nothing for the time of a whole request is cut off.
  *
- * Invariant: when it is ended early, because the node drains or a page fails, the last line is a cursor from which nothing is missing.
+ * Invariant: when it is ended early, because the node drains or a page fails, the last line is a cursor from which nothing is missing. A
+ * node that goes back between two pages, as its state is made anew, comes to where it was, or ends it: what it has then is not all.
  */
 import { codeOf } from '../../../src/core/errors.ts';
-import type { Consistency, Listing, Seen } from '../../../src/ports.ts';
+import type { Listing } from '../../../src/ports.ts';
 import { type ExportCursor, type ExportEnd, type ExportHeader, ExportSum, exportFormat } from '../../../wire/export-format.ts';
 import { toldOf } from '../failures.ts';
 import { boundTaking } from '../respond.ts';
 import type { Call } from './answering.ts';
 import { cursorOf } from './cursor.ts';
+import { Footing } from './footing.ts';
 import type { Reading } from './reading.ts';
 import { valueBody } from './representation.ts';
 import type { V1Rooms } from './rooms.ts';
@@ -39,23 +41,17 @@ export async function tellExport(
 ): Promise<void> {
   const { streams, freshness, limits, logger, keyValue } = rooms;
   const { signal } = streams.open(response);
-  const page = async (behind: string | undefined, as: Consistency, seen: Seen | undefined): Promise<Listing> => {
-    const wait = waitMs === undefined ? {} : { waitMs };
-    const listing = await keyValue.list({
-      prefix,
-      after: behind,
-      delimiter: undefined,
-      limit: pageItems,
-      consistency: as,
-      seen,
-      signal,
-      ...wait,
-    });
+  const wait = waitMs === undefined ? {} : { waitMs };
+  // The header says that all up to a position follows: of a state that is of no point in time that cannot be said.
+  const footing = new Footing(keyValue, { consistency, seen: session.seen, itself: true });
+  const page = async (behind: string | undefined): Promise<Listing> => {
+    const options = { prefix, after: behind, delimiter: undefined, limit: pageItems, signal, ...wait };
+    const listing = await footing.page((asked) => keyValue.list({ ...options, ...asked }));
     signal.throwIfAborted();
     session.noteApplied(listing.applied);
     return listing;
   };
-  let listing = await page(after, consistency, session.seen);
+  let listing = await page(after);
   // Before any item is noted: of a key that is newer than the rest of its page, the rest would be promised too.
   const header: ExportHeader = {
     ...{ bitacora: 'export', format: exportFormat, prefix, cursor: cursor ?? null, position: session.token },
@@ -108,8 +104,7 @@ export async function tellExport(
       last = listing.next;
       waiting += cursorLine();
       await send();
-      // This node has been waited for; it does not go back.
-      listing = await page(last, 'local', undefined);
+      listing = await page(last);
     }
     response.end(waiting + lineOf({ end: true, ...sum.told, position: session.token } satisfies ExportEnd));
     boundTaking(response, limits.requestTimeoutMs);

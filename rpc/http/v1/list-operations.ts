@@ -64,7 +64,7 @@ export const deletePrefix = operation({
   group,
   summary: 'Delete all keys under a prefix',
   description:
-    'Page by page, up to 10,000 keys or half a minute a request: `more` says that it is to be sent again. Not atomic: when the log stops taking writes, the problem says how many were deleted until then. Keys written meanwhile may be deleted too.',
+    'Page by page, up to 10,000 keys or half a minute a request: `more` says that it is to be sent again. The keys are looked for by the end of the log. Not atomic: when the log stops taking writes, the problem says how many were deleted until then. Keys written meanwhile may be deleted too.',
   query: Type.Object(
     {
       prefix: Type.String({ minLength: 1, description: 'What the keys begin with; never empty.', examples: ['tmp/'] }),

@@ -3,10 +3,11 @@ import { BitacoraError } from '../../../src/core/errors.ts';
 import type { Route } from '../exchange.ts';
 import { answering, type CallOf, jsonAnswer, type Told } from './answering.ts';
 import { afterCursor, cursorOf } from './cursor.ts';
+import { Footing } from './footing.ts';
 import { deletePrefix, listKeys, maxCount } from './list-operations.ts';
 import { readPage } from './page.ts';
 import { isSet } from './parameters.ts';
-import { deleteUnder } from './prefix-delete.ts';
+import { deleteUnder, deletingFrom } from './prefix-delete.ts';
 import { checkPrefix, type Patiently, patience, readingOf } from './reading.ts';
 import { listedItem } from './representation.ts';
 import type { V1Rooms } from './rooms.ts';
@@ -25,14 +26,15 @@ export function listRoute(rooms: V1Rooms): Route {
     const { consistency, waitMs } = readingOf(query.consistency, headers.Prefer);
     const patiently = patience(response, waitMs);
     const keysOnly = isSet(query.keys_only);
-    const options = { prefix, delimiter, consistency, patiently, withValues: !keysOnly };
+    const footing = new Footing(keyValue, { consistency, seen: session.seen });
+    const options = { prefix, delimiter, footing, patiently, withValues: !keysOnly };
     if (isSet(query.count)) {
       if (delimiter !== undefined || cursor !== undefined || query.format === 'ndjson') {
         throw new BitacoraError('bad-request', 'count goes with prefix and consistency alone');
       }
       // A count cannot wait for what its caller has seen; a page can.
       if (consistency !== 'local' || session.seen !== undefined) await readPage(rooms, session, { ...options, after: undefined, limit: 1 });
-      return jsonAnswer(await counted(session, prefix, patiently));
+      return jsonAnswer(await counted(session, prefix, footing, patiently));
     }
     const page = await readPage(rooms, session, { ...options, after: afterCursor(cursor, prefix), limit });
     const items = page.items.map((item) => listedItem(item, keysOnly));
@@ -42,7 +44,14 @@ export function listRoute(rooms: V1Rooms): Route {
     return { ...jsonAnswer(undefined), type: ndjson, body: lines.map((line) => `${JSON.stringify(line)}\n`).join('') };
   }
 
-  async function counted(session: Session, prefix: string, patiently: Patiently): Promise<{ count: number; more: boolean }> {
+  async function counted(
+    session: Session,
+    prefix: string,
+    footing: Footing,
+    patiently: Patiently,
+  ): Promise<{ count: number; more: boolean }> {
+    // From here on it is of one store, or fails.
+    footing.holds(keyValue.status.applied);
     // One beyond the bound tells whether there are more.
     const count = await patiently(({ signal }) => keyValue.count(prefix, maxCount + 1, signal));
     // All that could have been counted, and so perhaps more than was.
@@ -53,11 +62,18 @@ export function listRoute(rooms: V1Rooms): Route {
   async function remove(call: CallOf<typeof deletePrefix>): Promise<Told> {
     const { prefix, confirm } = call.query;
     checkPrefix(prefix);
-    if (isSet(call.query.dry_run)) return jsonAnswer(await counted(call.session, prefix, patience(call.response, undefined)));
+    if (isSet(call.query.dry_run)) return jsonAnswer(await wouldDelete(call, prefix));
     if (confirm !== prefix) {
       throw new BitacoraError('bad-request', 'confirm must be the prefix once more; dry_run=1 tells how many keys it is about');
     }
     return jsonAnswer(await deleteUnder(rooms, call, prefix));
+  }
+
+  async function wouldDelete({ response, session }: CallOf<typeof deletePrefix>, prefix: string): ReturnType<typeof counted> {
+    const patiently = patience(response, undefined);
+    const footing = deletingFrom(keyValue, session);
+    await readPage(rooms, session, { prefix, after: undefined, delimiter: undefined, limit: 1, footing, patiently, withValues: false });
+    return counted(session, prefix, footing, patiently);
   }
 
   return { path: listKeys.path, methods: { GET: answering(rooms, listKeys, list), DELETE: answering(rooms, deletePrefix, remove) } };

@@ -1,5 +1,6 @@
 /** A page of a listing, collected in small parts so that neither the page nor what is under way for it grows with the values. */
-import type { Consistency, FoundValue, Listing } from '../../../src/ports.ts';
+import type { FoundValue, Listing } from '../../../src/ports.ts';
+import type { Footing } from './footing.ts';
 import type { Patiently } from './reading.ts';
 import { maxAnswerBytes, type V1Rooms } from './rooms.ts';
 import type { Session } from './session.ts';
@@ -13,7 +14,8 @@ export interface PageOptions {
   readonly after: string | undefined;
   readonly delimiter: string | undefined;
   readonly limit: number;
-  readonly consistency: Consistency;
+  /** Moved on by every part; it may be that of the page before. */
+  readonly footing: Footing;
   readonly patiently: Patiently;
   /** False: only names are kept, so values do not end the page. */
   readonly withValues: boolean;
@@ -32,19 +34,17 @@ export interface Page {
   readonly next: string | undefined;
 }
 
-/** Errors: those of `KeyValue.list`. */
+/** Errors: those of `KeyValue.list`; `position-not-reached`, `position-foreign` also of a node that goes back between two parts. */
 export async function readPage(rooms: V1Rooms, session: Session, options: PageOptions): Promise<Page> {
-  const { prefix, delimiter, limit, patiently, withValues } = options;
+  const { prefix, delimiter, limit, footing, patiently, withValues } = options;
   const items: PageItem[] = [];
   const prefixes: string[] = [];
-  let { after, consistency } = options;
-  let { seen } = session;
+  let { after } = options;
   let bytes = 0;
   for (;;) {
     const part = Math.min(partItems, limit - items.length - prefixes.length);
-    const listing: Listing = await patiently((more) =>
-      rooms.keyValue.list({ ...more, prefix, after, delimiter, limit: part, consistency, seen }),
-    );
+    const from = { prefix, after, delimiter, limit: part };
+    const listing = await footing.page((asked) => patiently((more) => rooms.keyValue.list({ ...more, ...from, ...asked })));
     noteAll(session, listing);
     for (const { key, found } of listing.items) {
       const size = found.value.length;
@@ -54,9 +54,6 @@ export async function readPage(rooms: V1Rooms, session: Session, options: PageOp
     prefixes.push(...listing.prefixes);
     after = listing.next;
     if (after === undefined || items.length + prefixes.length >= limit || bytes >= maxAnswerBytes) return { items, prefixes, next: after };
-    // This node has been waited for; it does not go back.
-    consistency = 'local';
-    seen = undefined;
   }
 }
 

@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { maxExports } from '../../../../rpc/http/v1/export-route.ts';
 import { BitacoraError } from '../../../../src/core/errors.ts';
+import { formatPosition } from '../../../../src/core/position.ts';
+import type { Seen } from '../../../../src/ports.ts';
 import { ExportReader } from '../../../../wire/export-reader.ts';
 import { createMemoryKeyValue } from '../../memory-key-value.ts';
 import { type Running, raw } from '../start-server.ts';
@@ -98,19 +100,26 @@ describe('an export', () => {
     expect(linesOf((await get(`?cursor=${last?.['cursor']}`)).text).at(-1)).toMatchObject({ end: true, items: 1_000 });
   });
 
-  test('waits for what its caller has seen, and only on its first page', async () => {
-    await fill(900);
+  test('waits for what its caller has seen, then on every page for what the one before reflected', async () => {
+    await fill(1_100);
     const token = (await ask(running.port, '/v1/kv')).headers['bitacora-position'] as string;
     running.keyValue.reads.length = 0;
     await get('?consistency=latest', { 'bitacora-min-position': token, prefer: 'wait=2' });
-    const asked = running.keyValue.reads.map(({ consistency, seen, waitMs }) => [consistency, seen !== undefined, (waitMs ?? 0) > 1_900]);
-    expect(asked).toEqual([
-      ['latest', true, true],
-      // The deadline is that of a page, not of the stream.
-      ['local', false, true],
-    ]);
+    const tokenOf = (seen: Seen | undefined): string => `${seen?.positions.map(formatPosition).join()}@${seen?.genesis}`;
+    const asked = running.keyValue.reads.map(({ consistency, seen, waitMs }) => [consistency, tokenOf(seen), (waitMs ?? 0) > 1_900]);
+    // The deadline is that of a page, not of the stream.
+    const all = token.replace(/@.*/, `@${running.keyValue.genesis}`);
+    expect(asked).toEqual(['latest', 'local', 'local'].map((consistency) => [consistency, all, true]));
     expect((await get('', { 'bitacora-min-position': '0:99999@8f14e45f' })).json()).toMatchObject({ code: 'position-not-reached' });
     expect((await get('', { 'bitacora-min-position': '0:1@00000000' })).status).toBe(409);
+  });
+
+  test('is of one point in time even where its first page is local: this node’s own place is waited for', async () => {
+    await fill(5);
+    running.keyValue.reads.length = 0;
+    await get();
+    const [asked] = running.keyValue.reads;
+    expect([asked?.consistency, asked?.seen?.positions.length]).toEqual(['local', 3]);
   });
 
   test.each(['?prefix=b&cursor=YQ', '?cursor=YQ==', '?cursor=', '?limit=1', '?consistency=x', '?prefix=%ff'])('%s: 400', async (query) => {
@@ -119,6 +128,58 @@ describe('an export', () => {
 
   test('of the system’s keys: 400', async () => {
     expect((await get('?prefix=%00')).json()).toMatchObject({ code: 'key-invalid' });
+  });
+});
+
+describe('a node that makes its state anew between two pages', () => {
+  /** Before the second page is asked for. */
+  const onSecondPage = (happens: () => void): void => {
+    const { list } = running.keyValue;
+    let pages = 0;
+    running.keyValue.list = (options) => {
+      if (++pages === 2) happens();
+      return list(options);
+    };
+  };
+
+  test('ends the export with a cursor, never as if it were whole', async () => {
+    await fill(1_500);
+    let back = (): void => undefined;
+    onSecondPage(() => {
+      back = running.keyValue.goBack();
+    });
+    const [header, ...rest] = linesOf((await get()).text);
+    const last = rest.at(-1);
+    expect(last).toEqual({ cursor: expect.any(String), items: 500, checksum: expect.any(String), code: 'position-not-reached' });
+    // Nor is it gone on with before the node is where it was.
+    const from = (): ReturnType<typeof get> =>
+      get(`?cursor=${last?.['cursor']}`, { 'bitacora-min-position': header?.['position'] as string });
+    expect((await from()).json()).toMatchObject({ code: 'position-not-reached' });
+    back();
+    expect(linesOf((await from()).text).at(-1)).toMatchObject({ end: true, items: 1_000 });
+  });
+
+  test('goes on with it once it is where it was, if that does not take too long', async () => {
+    await fill(1_500);
+    onSecondPage(() => {
+      setTimeout(running.keyValue.goBack(), 50);
+    });
+    expect(linesOf((await get('', { prefer: 'wait=30' })).text).at(-1)).toMatchObject({ end: true, items: 1_500 });
+  });
+
+  test('is noticed, too, where nobody knows of which log it is', async () => {
+    await fill(1_500);
+    running.keyValue.statusChange = { genesis: undefined };
+    onSecondPage(() => void running.keyValue.goBack());
+    expect(linesOf((await get()).text).at(-1)).toMatchObject({ items: 500, code: 'position-not-reached' });
+  });
+
+  test('from another log: its keys do not stand behind those of the first', async () => {
+    await fill(1_500);
+    onSecondPage(() => {
+      running.keyValue.statusChange = { genesis: 'genesis-2' };
+    });
+    expect(linesOf((await get()).text).at(-1)).toMatchObject({ items: 500, code: 'position-foreign' });
   });
 });
 

@@ -28,6 +28,15 @@ const fill = async (...keys: string[]) => {
   for (const key of keys) await running.keyValue.put(key, Buffer.from(`value of ${key}`));
 };
 const remove = (query: string) => ask(running.port, `/v1/kv${query}`, { method: 'DELETE' });
+/** Before so many parts of a page have been read, the node's store is gone, and is made anew. */
+const goesBackBefore = (part: number): void => {
+  const { list } = running.keyValue;
+  let parts = 0;
+  running.keyValue.list = (options) => {
+    if (++parts === part) running.keyValue.goBack();
+    return list(options);
+  };
+};
 
 describe('a listing', () => {
   test('is in the order of bytes, with all that is known', async () => {
@@ -169,6 +178,22 @@ describe('a listing', () => {
     }
   });
 
+  test('of a node that makes its state anew meanwhile is no page with less in it', async () => {
+    await fill(...Array.from({ length: 90 }, (_, number) => `k/${100 + number}`));
+    goesBackBefore(2);
+    const reply = await get();
+    expect([reply.status, reply.json()['code']]).toEqual([503, 'position-not-reached']);
+  });
+
+  test('of a node that comes to its state is what there is so far, and still no less than it was', async () => {
+    await fill(...Array.from({ length: 90 }, (_, number) => `k/${100 + number}`));
+    running.keyValue.statusChange = { state: 'restoring', ready: false };
+    expect((await page()).items).toHaveLength(90);
+    expect(running.keyValue.reads.map(({ seen }) => seen)).toEqual([undefined, undefined, undefined]);
+    goesBackBefore(2);
+    expect((await get()).json()).toMatchObject({ code: 'position-not-reached' });
+  });
+
   test('HEAD has its headers', async () => {
     await fill('a');
     const [one, other] = [await get(), await ask(running.port, '/v1/kv', { method: 'HEAD' })];
@@ -191,15 +216,49 @@ describe('a count', () => {
     expect((await get('?count=1')).json()).toEqual({ count: 100_000, more: true });
   });
 
-  test('waits for what its caller has seen', async () => {
+  test('waits for what its caller has seen, and is of no less', async () => {
     await fill('a');
     const token = (await get()).headers['bitacora-position'] as string;
     expect((await get('?count=1', { 'bitacora-min-position': token })).json()).toEqual({ count: 1, more: false });
     expect((await get('?count=1', { 'bitacora-min-position': '0:999@8f14e45f' })).status).toBe(503);
+    const { list } = running.keyValue;
+    running.keyValue.list = async (options) => {
+      const listing = await list(options);
+      running.keyValue.goBack();
+      return listing;
+    };
+    expect((await get('?count=1', { 'bitacora-min-position': token })).json()).toMatchObject({ code: 'position-not-reached' });
   });
 });
 
 describe('deleting under a prefix', () => {
+  test('knows first what there is, by the end of the log', async () => {
+    await fill('t/1');
+    running.keyValue.reads.length = 0;
+    await remove('?prefix=t/&dry_run=1');
+    await remove('?prefix=t/&confirm=t/');
+    expect(running.keyValue.reads.flatMap(({ consistency }) => consistency ?? [])).toEqual(['latest', 'latest']);
+  });
+
+  test('on a node that makes its state anew meanwhile says how far it came, and never that there is no more', async () => {
+    for (let number = 1_000; number < 2_000; number++) await running.keyValue.put(`t/${number}`, Buffer.from('x'));
+    const parts = Math.ceil(500 / 32);
+    goesBackBefore(parts + 1);
+    const reply = await remove('?prefix=t/&confirm=t/');
+    expect([reply.status, reply.json()]).toMatchObject([503, { code: 'position-not-reached', deleted: 500 }]);
+  });
+
+  test('counts nothing on a node that has gone back since it was asked', async () => {
+    await fill('t/1', 't/2');
+    const { list } = running.keyValue;
+    running.keyValue.list = async (options) => {
+      const listing = await list(options);
+      running.keyValue.goBack();
+      return listing;
+    };
+    expect((await remove('?prefix=t/&dry_run=1')).json()).toMatchObject({ status: 503, code: 'position-not-reached' });
+  });
+
   test('needs the prefix twice', async () => {
     await fill('tmp/a', 'tmp/b', 'tmpx');
     for (const query of ['?prefix=tmp/', '?prefix=tmp/&confirm=tmp', '?prefix=tmp/&confirm=', '?prefix=&confirm=', '', '?confirm=tmp/']) {
