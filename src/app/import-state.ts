@@ -1,6 +1,7 @@
 /** How far an import has come, in a file, so that it can be gone on with. */
 import { randomUUID } from 'node:crypto';
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { open, readFile, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { UsageError } from './shell.ts';
 
 /** What an import is of and where to; another one cannot go on with its state. */
@@ -47,11 +48,23 @@ export async function loadState(path: string | undefined, identity: ImportIdenti
   return { ...state, genesis: state.genesis ?? identity.genesis };
 }
 
-/** Whole at any time. */
+/** Whole at any time, and on disk when it resolves: after a power cut the file is this one, and never an empty one. */
 export async function saveState(path: string, state: object): Promise<void> {
   const next = `${path}.next`;
-  await writeFile(next, `${JSON.stringify(state)}\n`);
+  const file = await open(next, 'w');
+  try {
+    await file.writeFile(`${JSON.stringify(state)}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
   await rename(next, path);
+  const parent = await open(dirname(path), 'r');
+  try {
+    await parent.sync();
+  } finally {
+    await parent.close();
+  }
 }
 
 function parsed(text: string): ImportState | undefined {

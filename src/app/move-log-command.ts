@@ -1,4 +1,5 @@
 /** `bitacora move-log`: from one log to another, while callers write. */
+import { randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { ClientError } from '../../client/errors.ts';
 import { Bitacora } from '../../client/http/bitacora.ts';
@@ -6,7 +7,7 @@ import { Damaged } from '../../wire/export-reader.ts';
 import { exitCodeOf, exitCodes } from './exit-codes.ts';
 import { type Moved, move } from './move-log.ts';
 import { MoveNode, type NodeWord } from './move-log-node.ts';
-import { loadMove, type MovePhase, type MoveState, saveMove } from './move-log-state.ts';
+import { loadMove, MoveConflict, MoveHold } from './move-log-state.ts';
 import { counted, ProgressLine, type Shell, timeoutOf, UsageError } from './shell.ts';
 
 const help = `bitacora move-log: everything from one log to another, while callers write to the old one
@@ -25,9 +26,13 @@ All keys are copied, and changes followed, until the new log is close behind. Th
 nobody, and says where it went. When the rest is copied and both are compared, callers go to the nodes of the new log; nobody may write
 there before. Positions and versions of the old log are refused by the new one. More: docs/moving.md
 
-exit code   0 done   1 other   2 asked wrongly   4 there are keys in the new log   5 no node reached   6 no answer in time
-            8 log unavailable
+exit code   0 done   1 other   2 asked wrongly   4 writes of others might be lost   5 no node reached   6 no answer in time   8 log unavailable
+            4 is: there are keys in the new log; another run has the move; one of the logs was replaced; the old log was sealed for
+            another place, or is open again after the move was done
 `;
+
+/** Between this machine's clock and those of the nodes. */
+const mostSkewMs = 5_000;
 
 interface Asked {
   readonly from: string;
@@ -58,6 +63,10 @@ export async function moveLog(argv: readonly string[], { out, err }: Shell): Pro
     if (error instanceof ClientError) {
       say(`bitacora move-log: ${error.code}: ${error.message}${hintOf(asked)}`);
       return exitCodeOf(error);
+    }
+    if (error instanceof MoveConflict) {
+      say(`bitacora move-log: ${error.message}`);
+      return exitCodes.conflict;
     }
     const { message, syscall, code } = error as NodeJS.ErrnoException;
     if (error instanceof Damaged || syscall !== undefined) {
@@ -94,8 +103,15 @@ async function carryOut(asked: Asked & { readonly to: string }, { progress, say 
   const [old, fresh] = await Promise.all([from.word(false), to.word(false)]);
   const logs = { from: logOf(from, old), to: logOf(to, fresh) };
   if (logs.from === logs.to) throw new UsageError('--from and --to are nodes of one and the same log');
+  for (const node of [from, to]) checkClock(node);
   if (!old.supports.includes('seal')) throw new UsageError(`${from.url} is of a version that cannot seal its log`);
   const state = stateFile === undefined ? undefined : await loadMove(stateFile, logs);
+  if (state?.phase === 'done' && old.sealed !== true) {
+    const wayOut = `end the old nodes, if callers are on the new ones; or move once more, to an empty log and with another file`;
+    throw new MoveConflict(
+      `it was moved already, says ${stateFile}, but ${from.url} takes writes again, and they are not in the new log: ${wayOut}`,
+    );
+  }
   if (state?.phase === 'done') {
     say(`it was moved already, says ${stateFile}; what was written to ${to.url} since would be lost if it were moved again`);
     return exitCodes.done;
@@ -103,18 +119,16 @@ async function carryOut(asked: Asked & { readonly to: string }, { progress, say 
   // Only of a log that was empty, or that this move has filled, it is known that nobody else's keys are deleted.
   if (state === undefined && (await to.keys(1)) > 0) {
     const begun = stateFile === undefined ? '' : `, and ${stateFile} knows of no move to it`;
-    say(`bitacora move-log: there are keys in the log of ${to.url}${begun}: a move goes to an empty log`);
-    return exitCodes.conflict;
+    throw new MoveConflict(`there are keys in the log of ${to.url}${begun}: a move goes to an empty log`);
   }
-  const save = async (phase: MovePhase): Promise<void> => {
-    const next: MoveState = { bitacora: 'move-log', format: 1, ...logs, phase };
-    if (stateFile !== undefined) await saveMove(stateFile, next);
-  };
+  const url = state?.url ?? to.url;
+  const hold = new MoveHold(stateFile, { bitacora: 'move-log', format: 1, ...logs, url, run: randomUUID() }, state);
   const start = performance.now();
   const kv = new Bitacora({ endpoints: [to.url], timeoutMs });
   try {
+    const sides = { from, to, logs, url, hold };
     const maxBatchedBytes = Math.floor(fresh.limits.batch_bytes / 8);
-    const moved = await move({ from, to, kv, timeoutMs, maxBatchedBytes, quick, say, save, show: (line) => progress.show(line) });
+    const moved = await move({ ...sides, kv, timeoutMs, maxBatchedBytes, quick, say, show: (line) => progress.show(line) });
     say(summaryOf(moved, performance.now() - start, from, to));
     return exitCodes.done;
   } finally {
@@ -126,6 +140,13 @@ async function carryOut(asked: Asked & { readonly to: string }, { progress, say 
 function logOf({ url }: MoveNode, { genesis, ready }: NodeWord): string {
   if (genesis === null || !ready) throw new UsageError(`${url} is not ready yet`);
   return genesis;
+}
+
+/** What has passed its deadline by this machine's clock is not written, and what is about to is not missed. Errors: `UsageError`. */
+function checkClock({ url, aheadMs }: MoveNode): void {
+  if (Math.abs(aheadMs) <= mostSkewMs) return;
+  const apart = `${Math.round(Math.abs(aheadMs) / 1_000).toLocaleString('en-US')} s ${aheadMs > 0 ? 'ahead of' : 'behind'} that of ${url}`;
+  throw new UsageError(`the clock of this machine is ${apart}: deadlines are judged by it, so set it right`);
 }
 
 function summaryOf({ keys, written, refusedMs }: Moved, ms: number, from: MoveNode, to: MoveNode): string {

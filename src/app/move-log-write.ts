@@ -21,6 +21,8 @@ export interface WriteOptions {
   readonly timeoutMs: number;
   /** The largest value that goes into a batch. */
   readonly maxBatchedBytes: number;
+  /** Called before every slice: its rejection ends the writing, and nothing of the slice is written. */
+  readonly check: () => Promise<void>;
   /** Called after every slice. */
   readonly progress: (written: Written) => void;
 }
@@ -42,8 +44,8 @@ export const sumOf = (one: Written, other: Written): Written => ({
 });
 
 /**
- * No key may be in them twice. Each is done at least once, and twice is as once. Errors: what a node says that will not change, with the key;
- * the last one when nothing moves; what is under way then is awaited.
+ * No key may be in them twice. Each is done at least once, and twice is as once. Errors: those of `check`; what a node says that will not change,
+ * with the key; the last one when nothing moves; what is under way then is awaited.
  */
 export async function writeChanges(changes: AsyncIterable<Change> | Iterable<Change>, options: WriteOptions): Promise<Written> {
   let all = nothingWritten;
@@ -72,7 +74,8 @@ export async function writeChanges(changes: AsyncIterable<Change> | Iterable<Cha
   return all;
 }
 
-async function writeSlice(slice: readonly Change[], { kv, timeoutMs, maxBatchedBytes }: WriteOptions): Promise<Written> {
+async function writeSlice(slice: readonly Change[], { kv, timeoutMs, maxBatchedBytes, check }: WriteOptions): Promise<Written> {
+  await check();
   const puts: ImportItem[] = slice.flatMap((change) => (change.op === 'put' ? [{ ...change.item, id: '' }] : []));
   const deletes = slice.flatMap((change) => (change.op === 'delete' ? [{ op: 'del', key: change.key } as const] : []));
   const [came, results] = await Promise.all([

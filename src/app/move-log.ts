@@ -6,12 +6,11 @@
  * it ended then. Every step may be done again: a move that was killed begins at the first of them.
  */
 import { ClientError } from '../../client/errors.ts';
-import type { ExportItem } from '../../wire/export-reader.ts';
-import { type Change, differences } from './move-log-differences.ts';
 import { follow } from './move-log-follow.ts';
-import type { MoveNode } from './move-log-node.ts';
-import type { MovePhase } from './move-log-state.ts';
-import { nothingWritten, sumOf, type WriteOptions, type Written, writeChanges } from './move-log-write.ts';
+import { type MoveNode, otherLog, type SealWord } from './move-log-node.ts';
+import { type Pass, pass } from './move-log-pass.ts';
+import { MoveConflict, type MoveHold } from './move-log-state.ts';
+import { nothingWritten, sumOf, type WriteOptions, type Written } from './move-log-write.ts';
 import { counted, secondsSince } from './shell.ts';
 
 /** The old log is sealed once what was behind took no longer than this, or after so many tries: behind the seal there is an end to it. */
@@ -19,20 +18,22 @@ const closeMs = 1_000;
 const mostTries = 60;
 /** Comparisons behind the seal; of what nobody writes to, the second finds nothing. */
 const mostChecks = 5;
-/** Clocks of nodes differ by so much: one of them may call a deadline past that is not for another. */
-const skewMs = 60_000;
 
-export interface MoveOptions extends Omit<WriteOptions, 'progress'> {
+export interface MoveOptions extends Omit<WriteOptions, 'progress' | 'check'> {
   readonly from: MoveNode;
   readonly to: MoveNode;
+  /** The genesis of each. */
+  readonly logs: { readonly from: string; readonly to: string };
+  /** Where callers should go, as the seal says it. */
+  readonly url: string;
   /** The last comparison is before the seal, so that writes are refused for no longer than the rest takes. */
   readonly quick: boolean;
   /** One line for a person. */
   readonly say: (line: string) => void;
   /** How far a step is, now and then. */
   readonly show: (line: () => string) => void;
-  /** Keeps the phase, before what it stands for is begun. */
-  readonly save: (phase: MovePhase) => Promise<void>;
+  /** Keeps the phase, before what it stands for is begun; and ends this run when another one has the move. */
+  readonly hold: MoveHold;
 }
 
 export interface Moved {
@@ -42,18 +43,9 @@ export interface Moved {
   readonly refusedMs: number;
 }
 
-/** Errors: those of nodes, as `ClientError`. */
+/** Errors: those of nodes, as `ClientError`; `MoveConflict`. */
 export function move(options: MoveOptions): Promise<Moved> {
   return new Move(options).run();
-}
-
-/** What comparing both logs came to. */
-interface Pass {
-  readonly keys: number;
-  /** Everything up to here of the old log was in what was compared. */
-  readonly position: string;
-  /** Keys that were not the same, other than those whose deadline is about now. */
-  readonly differences: number;
 }
 
 class Move {
@@ -66,15 +58,17 @@ class Move {
   }
 
   async run(): Promise<Moved> {
-    const { from, to, quick, say, save } = this.#options;
-    await save('copying');
+    const { from, quick, say, hold } = this.#options;
     const { sealed = false } = await from.word();
+    // Whose seal it is is asked before anything is written.
+    if (sealed) await this.#seal();
+    await hold.save('copying');
     // As of a move that was killed behind its seal.
     let position = sealed ? undefined : await this.#copyOpen();
     if (sealed) say(`${from.url} is sealed already`);
     const sealedAt = performance.now();
-    await save('sealed');
-    let end = await from.seal(to.url);
+    await hold.save('sealed');
+    let end = await this.#seal();
     if (!sealed) say(`sealed ${from.url}: its writes are refused from now on`);
     if (position !== undefined) position = await this.#follow(position, end.position);
     let compared = quick && position !== undefined;
@@ -84,13 +78,14 @@ class Move {
         say(`compared ${counted(pass.keys, 'key')}: ${pass.differences === 0 ? 'all the same' : counted(pass.differences, 'difference')}`);
         compared = pass.differences === 0;
       }
-      const { position: now } = await from.seal(to.url);
+      const { position: now } = await this.#seal();
       if (compared && now === end.position) break;
       if (check === mostChecks) throw new ClientError('internal', `after ${check} comparisons the two are still not the same`);
       compared &&= now === end.position;
       end = { ...end, position: now };
     }
-    await save('done');
+    await this.#checkLogs();
+    await hold.save('done');
     return { keys: this.#keys, written: this.#written, refusedMs: performance.now() - sealedAt };
   }
 
@@ -142,31 +137,40 @@ class Move {
     return undefined;
   }
 
+  /** Compared once, or as often as it takes to delete all that is not in the old log; each time at least some of it is. */
   async #pass(seen: string, name: string): Promise<Pass> {
-    const { from, to } = this.#options;
-    const source = from.list(seen);
-    let keys = 0;
+    const { from, to, logs } = this.#options;
     let differing = 0;
-    const each = async function* (items: AsyncIterable<ExportItem>) {
-      for await (const item of items) {
-        keys++;
-        yield item;
-      }
-    };
-    const counting = async function* (changes: AsyncIterable<Change>) {
-      for await (const change of changes) {
-        if (!isPassing(change)) differing++;
-        yield change;
-      }
-    };
-    const changes = counting(differences(each(source.items), to.list().items));
-    const written = await writeChanges(
-      changes,
-      this.#writing(name, () => keys),
-    );
-    this.#written = sumOf(this.#written, written);
-    this.#keys = keys;
-    return { keys, position: source.position(), differences: differing };
+    for (;;) {
+      let keys = 0;
+      const listed = { source: from.list(logs.from, seen), target: to.list(logs.to), check: () => this.#checkLogs() };
+      const writing = this.#writing(name, () => keys);
+      const passed = await pass(listed, writing, (count) => {
+        keys = count;
+      });
+      this.#written = sumOf(this.#written, passed.written);
+      this.#keys = passed.keys;
+      differing += passed.differences;
+      if (passed.whole) return { ...passed, differences: differing };
+    }
+  }
+
+  /** This run still holds the move, and both nodes serve the logs that it is of. Errors: `MoveConflict`. */
+  async #checkLogs(): Promise<void> {
+    const { from, to, logs, hold } = this.#options;
+    await hold.check();
+    const [old, fresh] = await Promise.all([from.genesis(), to.genesis()]);
+    if (old !== logs.from) throw otherLog(from.url);
+    if (fresh !== logs.to) throw otherLog(to.url);
+  }
+
+  /** Seals the old log, or tells its end again. Errors: `MoveConflict` when it was sealed for another place. */
+  async #seal(): Promise<SealWord> {
+    const { from, url } = this.#options;
+    const word = await from.seal(url);
+    if (word.to === null || word.to === url) return word;
+    const wayOut = `callers may write there already. The command of that move goes on with it; \`bitacora move-log --from ${from.url} --undo\` ends it`;
+    throw new MoveConflict(`the log of ${from.url} was sealed by another move, to ${word.to}: ${wayOut}`);
   }
 
   #writing(name: string, keys?: () => number): WriteOptions {
@@ -175,12 +179,6 @@ class Move {
       const of = keys === undefined ? '' : `  ${counted(keys(), 'key')}`;
       this.#options.show(() => `${name}${of}  ${puts} written  ${deletes} deleted  ${secondsSince(start)}`);
     };
-    return { ...this.#options, progress };
+    return { ...this.#options, check: () => this.#options.hold.check(), progress };
   }
-}
-
-/** It becomes absent about now, and is told by one node and not by the other. */
-function isPassing(change: Change): boolean {
-  const expires = change.op === 'put' ? change.item.expires : change.expires;
-  return expires !== undefined && expires <= Date.now() + skewMs;
 }

@@ -6,6 +6,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 export interface NodeAnswer {
   readonly status: number;
   readonly body: unknown;
+  /** When, by the node's clock and to the second, in ms since 1970; NaN: it does not say. */
+  readonly date: number;
 }
 
 /** Rejects when there was no answer, or its body is no JSON. */
@@ -22,7 +24,8 @@ export function callNode(url: string, method: 'GET' | 'POST' | 'DELETE', path: s
       incoming.on('error', reject);
       incoming.on('end', () => {
         try {
-          resolve({ status: incoming.statusCode ?? 0, body: text === '' ? undefined : JSON.parse(text) });
+          const { statusCode: status = 0, headers } = incoming;
+          resolve({ status, body: text === '' ? undefined : JSON.parse(text), date: Date.parse(headers.date ?? '') });
         } catch (error) {
           reject(error as Error);
         }

@@ -1,13 +1,14 @@
 /** `bitacora move-log`: what differs between two logs, and a move between two nodes: under load, lost changes, a wrong target, no target. */
+import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { moveLog } from '../../src/app/move-log-command.ts';
 import { type Change, differences } from '../../src/app/move-log-differences.ts';
 import { covers, newest } from '../../src/app/move-log-follow.ts';
 import { BitacoraError } from '../../src/core/errors.ts';
-import type { Millis } from '../../src/ports.ts';
+import type { Millis, Offset } from '../../src/ports.ts';
 import type { ExportItem } from '../../wire/export-reader.ts';
 import { address, node, refusing } from '../client-http/setting.ts';
 import { createMemoryKeyValue, type MemoryKeyValue } from '../rpc/memory-key-value.ts';
@@ -111,6 +112,16 @@ async function side(genesis: string): Promise<Side> {
     if (keyValue.sealedTo !== undefined) throw new BitacoraError('log-sealed', 'sealed');
     return put(key, value, options);
   };
+  const [seal, unseal] = [keyValue.seal.bind(keyValue), keyValue.unseal.bind(keyValue)];
+  keyValue.seal = async (to) => {
+    const told = await seal(to);
+    keyValue.statusChange = { ...keyValue.statusChange, sealed: true };
+    return told;
+  };
+  keyValue.unseal = async () => {
+    await unseal();
+    keyValue.statusChange = { ...keyValue.statusChange, sealed: false };
+  };
   const { port } = await node(keyValue);
   keyValue.statusChange = { genesis };
   return { keyValue, url: address(port) };
@@ -139,6 +150,18 @@ async function run(...argv: string[]): Promise<{ code: number; out: string; err:
 }
 
 const bytesOf = (text: string): Uint8Array => Buffer.from(text);
+const of = { bitacora: 'move-log', format: 1 };
+
+/** Done before the n-th call of a method; the calls after it come through. */
+function beforeCall<M extends 'seal' | 'list'>({ keyValue }: Side, method: M, nth: number, work: () => Promise<unknown>): void {
+  const call = keyValue[method].bind(keyValue) as (...given: unknown[]) => unknown;
+  let calls = 0;
+  const counting = async (...given: unknown[]): Promise<unknown> => {
+    if (++calls === nth) await work();
+    return call(...given);
+  };
+  Object.assign(keyValue, { [method]: counting });
+}
 
 async function fill({ keyValue }: Side, count: number): Promise<void> {
   for (let i = 0; i < count; i++) await keyValue.put(`k/${String(i).padStart(5, '0')}`, bytesOf(`${i}`));
@@ -154,7 +177,8 @@ describe('a move', () => {
     expect([code, err]).toEqual([0, expect.stringMatching(/^moved 1,501 keys from .*: 1,501 values written, 0 deleted$/m)]);
     expect(await contentsOf(fresh.keyValue)).toEqual(await contentsOf(old.keyValue));
     expect(old.keyValue.sealedTo).toBe(fresh.url);
-    expect(JSON.parse(await readFile(state, 'utf8'))).toEqual({ bitacora: 'move-log', format: 1, from: oldLog, to: newLog, phase: 'done' });
+    const logs = { from: oldLog, to: newLog, url: fresh.url };
+    expect(JSON.parse(await readFile(state, 'utf8'))).toEqual({ ...of, ...logs, run: expect.any(String), phase: 'done' });
   });
 
   test.each([[[]], [['--quick']]])('while somebody writes and deletes, up to the seal, with %j', async (flags) => {
@@ -247,6 +271,47 @@ describe('a move', () => {
     expect((await contentsOf(fresh.keyValue)).has('new caller')).toBe(true);
   });
 
+  test.each([
+    ['while it copies', 'list', 1],
+    ['behind the seal', 'seal', 1],
+    ['when it has compared everything', 'seal', 2],
+  ] as const)('one that sleeps %s while another run ends it writes nothing when it wakes', async (_, method, nth) => {
+    const { old, fresh } = await sides();
+    const state = (await directory())('state');
+    await fill(old, 20);
+    const argv = ['--from', old.url, '--to', fresh.url, '--resume', state];
+    beforeCall(old, method, nth, async () => {
+      expect((await run(...argv)).code).toBe(0);
+      // Callers are on the new log now.
+      await fresh.keyValue.put('k/00003', bytesOf('newer'));
+      await fresh.keyValue.put('new caller', bytesOf('v'));
+    });
+    const { code, err } = await run(...argv);
+    expect([code, err]).toEqual([4, expect.stringMatching(/not of this run any more, another run has ended this move/)]);
+    const found = await contentsOf(fresh.keyValue);
+    expect([found.size, Buffer.from((await fresh.keyValue.read('k/00003')).found?.value ?? []).toString()]).toEqual([21, 'newer']);
+    expect(JSON.parse(await readFile(state, 'utf8'))).toMatchObject({ phase: 'done' });
+  });
+
+  test.each([
+    [true, []],
+    [true, ['--quick']],
+    [false, []],
+    [false, ['--quick']],
+  ])('when the old log is replaced under it, by one with records: %j, nothing is deleted, with %j', async (records, flags) => {
+    const { old, fresh } = await sides();
+    await fill(old, 20);
+    // The first listing is of the copy.
+    beforeCall(old, 'list', 2, async () => {
+      for (const key of (await contentsOf(old.keyValue)).keys()) await old.keyValue.delete(key);
+      const applied = records ? {} : { applied: [0, 0] as Offset[], ends: [0, 0] as Offset[] };
+      old.keyValue.statusChange = { ...old.keyValue.statusChange, ...applied, genesis: 'cccccccc-0000' };
+    });
+    const { code, err } = await run('--from', old.url, '--to', fresh.url, ...flags);
+    expect([code, err]).toEqual([4, expect.stringContaining(`the log of ${old.url} was replaced by another one`)]);
+    expect((await contentsOf(fresh.keyValue)).size).toBe(20);
+  });
+
   test('--undo opens the old log again', async () => {
     const { old, fresh } = await sides();
     await fill(old, 3);
@@ -268,8 +333,9 @@ describe('what is refused, with nothing touched', () => {
       expect([code, err]).toEqual([4, expect.stringContaining('a move goes to an empty log')]);
     }
     const wrong: [object, string][] = [
-      [{ bitacora: 'move-log', format: 1, from: oldLog, to: 'other', phase: 'copying' }, 'to another log'],
-      [{ bitacora: 'move-log', format: 1, from: 'other', to: newLog, phase: 'copying' }, 'from another log'],
+      [{ ...of, from: oldLog, to: 'other', url: 'u', run: 'r', phase: 'copying' }, 'to another log'],
+      [{ ...of, from: 'other', to: newLog, url: 'u', run: 'r', phase: 'copying' }, 'from another log'],
+      [{ ...of, from: oldLog, to: newLog, phase: 'copying' }, 'no state of a move'],
       [{ bitacora: 'import' }, 'no state of a move'],
     ];
     for (const [content, said] of wrong) {
@@ -279,6 +345,54 @@ describe('what is refused, with nothing touched', () => {
     }
     expect([...(await contentsOf(fresh.keyValue)).keys()]).toEqual(['mine']);
     expect(old.keyValue.sealedTo).toBeUndefined();
+  });
+
+  test('a log that was sealed for another place, before or meanwhile', async () => {
+    const { old, fresh } = await sides();
+    const other = await side('cccccccc-0000');
+    await fill(old, 3);
+    expect((await run('--from', old.url, '--to', other.url)).code).toBe(0);
+    const state = (await directory())('state');
+    for (const more of [[], ['--resume', state]]) {
+      const { code, err } = await run('--from', old.url, '--to', fresh.url, ...more);
+      expect([code, err]).toEqual([4, expect.stringContaining(`sealed by another move, to ${other.url}`)]);
+    }
+    expect([existsSync(state), fresh.keyValue.written]).toEqual([false, []]);
+
+    await old.keyValue.unseal();
+    beforeCall(old, 'seal', 1, () => old.keyValue.seal(other.url));
+    const { code, err } = await run('--from', old.url, '--to', fresh.url, '--resume', state);
+    expect([code, err]).toEqual([4, expect.stringContaining(`sealed by another move, to ${other.url}`)]);
+    // The state says nothing else when it is asked again.
+    expect((await run('--from', old.url, '--to', fresh.url, '--resume', state)).code).toBe(4);
+  });
+
+  test('a log that takes writes again after its move was done', async () => {
+    const { old, fresh } = await sides();
+    const state = (await directory())('state');
+    await fill(old, 3);
+    expect((await run('--from', old.url, '--to', fresh.url, '--resume', state)).code).toBe(0);
+    expect((await run('--from', old.url, '--undo')).code).toBe(0);
+    await old.keyValue.put('k/00001', bytesOf('later'));
+    const written = [...fresh.keyValue.written];
+    const { code, err } = await run('--from', old.url, '--to', fresh.url, '--resume', state);
+    expect([code, err]).toEqual([4, expect.stringMatching(/moved already.*takes writes again.*with another file/)]);
+    expect([old.keyValue.sealedTo, fresh.keyValue.written]).toEqual([undefined, written]);
+  });
+
+  test.each([
+    [3_600_000, 'ahead of'],
+    [-3_600_000, 'behind'],
+  ])('a clock that is %d ms ahead of those of the nodes: deadlines are judged by it', async (aheadMs, said) => {
+    const { old, fresh } = await sides();
+    await fill(old, 3);
+    // Nodes tell the time of `new Date()`.
+    const now = Date.now;
+    const clock = vi.spyOn(Date, 'now').mockImplementation(() => now() + aheadMs);
+    onTestFinished(() => clock.mockRestore());
+    const { code, err } = await run('--from', old.url, '--to', fresh.url);
+    expect([code, err]).toEqual([2, expect.stringMatching(new RegExp(`clock of this machine is 3,\\d{3} s ${said} that of ${old.url}`))]);
+    expect([old.keyValue.sealedTo, fresh.keyValue.written]).toEqual([undefined, []]);
   });
 
   test('nodes of one log, one that is not ready, one that nobody listens at', async () => {

@@ -17,8 +17,8 @@ const nexts = async (log: Log): Promise<number[]> => (await log.bounds()).map(({
 
 test('whoever leads a partition afterwards refuses, and what was acknowledged stands before the ends', async () => {
   const topic = await freshTopic(kafka, { partitions: 3, compacts: false });
-  const log = await topic.open();
-  const other = await topic.open();
+  const log = await topic.openWith({});
+  const other = await topic.openWith({});
   const acknowledged: { value: string; partition: number; offset: number }[] = [];
   const codes = new Map<string, number>();
   let going = true;

@@ -62,6 +62,8 @@ export async function freshTopic(kafka: KafkaService, settings: TopicSettings): 
     });
   const open = (bounds: LogBounds = {}): Promise<Log> =>
     openWith({
+      // Its one broker has no followers to wait for.
+      settleMs: 100,
       ...(bounds.maxPendingRecords === undefined ? {} : { queueRecords: bounds.maxPendingRecords }),
       ...(bounds.maxCommitRecords === undefined ? {} : { batchRecords: bounds.maxCommitRecords }),
       ...(bounds.maxStretches === undefined ? {} : { maxStretches: bounds.maxStretches }),

@@ -114,6 +114,30 @@ test('from one topic to another: a node that sleeps through the seal acknowledge
   for (const node of [awake, sleeper]) await until('it takes writes', async () => (await v1Put(node, 'k', 'back')).status === 200, longMs);
 }, 400_000);
 
+test('a mover that is stopped behind the seal, and wakes when another run has ended the move, writes over nothing', async () => {
+  const [old, fresh] = [startNode(await newPlace(), {}), startNode(await newPlace(), {})];
+  await Promise.all([old.ready(), fresh.ready()]);
+  await fill(old, 10_000);
+  const argv = ['move-log', '--from', old.url, '--to', fresh.url, '--resume', join(await newDirectory(), 'state'), ...patient];
+  const sleeper = spawn(process.execPath, [resolve('dist/src/app/main.js'), ...argv], { stdio: ['ignore', 'ignore', 'pipe'] });
+  watchOver(sleeper.pid as number);
+  const ended = new Promise<number | null>((done) => sleeper.once('close', done));
+  let said = '';
+  sleeper.stderr.setEncoding('utf8').on('data', (text: string) => {
+    const before = said;
+    said += text;
+    if (said.includes('sealed http') && !before.includes('sealed http')) sleeper.kill('SIGSTOP');
+  });
+  await until('the mover is behind the seal', () => said.includes('sealed http') || sleeper.exitCode !== null, longMs);
+  expect((await bitacora(...argv)).code).toBe(0);
+  expect((await v1Put(fresh, 'filled/5', 'newer')).status).toBe(200);
+  expect((await v1Put(fresh, 'new caller', 'v')).status).toBe(200);
+  sleeper.kill('SIGCONT');
+  // It may have come to its end before it was stopped.
+  expect([0, 4], said).toContain(await ended);
+  expect([await valueAt(fresh, 'filled/5'), await valueAt(fresh, 'new caller')]).toEqual(['newer', 'v']);
+}, 400_000);
+
 /** Runs the mover until something holds, and kills it; it may have come to its end by then. */
 async function killedAt(argv: readonly string[], holds: (said: string) => boolean): Promise<void> {
   const child = spawn(process.execPath, [resolve('dist/src/app/main.js'), ...argv], { stdio: ['ignore', 'ignore', 'pipe'] });

@@ -90,3 +90,36 @@ test.each(['before', 'after'] as const)('a seal that the disk did not confirm is
   await log.unseal();
   expect(await failure(log.append(p(0), newRecord('k', 'last')))).toBeUndefined();
 });
+
+test.each(['before', 'after'] as const)('a log that is sealed while a commit fails is sealed when it says so: %s', async (when) => {
+  const { disk, log } = await stage();
+  let commit: Promise<string | undefined> | undefined;
+  // Under way when the log is closed; it ends when the disk has been opened again, and was read.
+  const keep = async (): Promise<void> => {
+    disk.failing = when;
+    commit = failure(log.append(p(0), newRecord('k', 'failing')));
+    await new Promise(setImmediate);
+  };
+  const probe = () => newRecord('k', 'probe');
+  const first = log.seal({ keep, probe });
+  await expect.poll(() => log.state).toBe('disconnected');
+  const second = log.seal({ keep: async () => undefined, probe });
+  disk.failing = 'no';
+  const ends = await first;
+  expect(await commit).toBe(when === 'before' ? 'log-unavailable' : undefined);
+  expect(log.sealed).toBe(true);
+  expect(await failure(log.append(p(0), newRecord('k', 'late')))).toBe('log-sealed');
+  expect([ends, await second]).toEqual([[when === 'before' ? 1 : 2, 0], ends]);
+  expect((await log.bounds()).map(({ next }) => next)).toEqual(ends);
+});
+
+test('who seals a log that is being sealed is told so when the disk has it, and not before', async () => {
+  const { disk, log } = await stage();
+  const options = { keep: async () => undefined, probe: () => newRecord('k', 'probe') };
+  disk.failing = 'before';
+  const outcomes = Promise.all([failure(log.seal(options)), failure(log.seal(options))]);
+  expect(await outcomes).toEqual(['log-unavailable', 'log-unavailable']);
+  disk.failing = 'no';
+  await expect.poll(() => log.state).toBe('connected');
+  expect(log.sealed).toBe(false);
+});

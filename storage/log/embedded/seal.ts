@@ -8,10 +8,13 @@ import type { Disk } from './disk.ts';
 import { sealBytes, sealKey, unseal } from './rows.ts';
 
 export class Seal {
+  /** The row is on disk. */
   #sealed = false;
+  /** A sealing is under way: whatever the disk says, and is found to say when it is opened again meanwhile, nothing new is committed. */
+  #closing: Promise<void> | undefined;
 
   get sealed(): boolean {
-    return this.#sealed;
+    return this.#sealed || this.#closing !== undefined;
   }
 
   /** Throws `DamagedRow`. */
@@ -21,25 +24,29 @@ export class Seal {
     this.#sealed = row !== undefined;
   }
 
-  /** From this call on nothing new is committed; what is being committed is waited for. Errors: `log-unavailable`, `closed`. */
-  async close(disk: Disk, committed: Promise<unknown>): Promise<void> {
-    if (this.#sealed) {
-      await committed;
-      return;
-    }
-    this.#sealed = true;
+  /**
+   * From this call on nothing new is committed; what is being committed is waited for. Who calls while another call is under way hears what
+   * that one comes to. Errors: `log-unavailable`, `closed`.
+   */
+  close(disk: Disk, committed: Promise<unknown>): Promise<void> {
+    this.#closing ??= this.#close(disk, committed).finally(() => {
+      this.#closing = undefined;
+    });
+    return this.#closing;
+  }
+
+  async #close(disk: Disk, committed: Promise<unknown>): Promise<void> {
     await committed;
-    try {
-      await this.#write(disk, (batch) => batch.put(sealKey, sealBytes(sealKey, Buffer.alloc(0))));
-    } catch (error) {
-      // After a failed write the row is looked for when the log is opened again (`load`); until then nothing can be written anyway.
-      if (disk.state === 'connected') this.#sealed = false;
-      throw error;
-    }
+    if (this.#sealed) return;
+    // After a failed write the row is looked for when the log is opened again (`load`); until then nothing can be written anyway.
+    await this.#write(disk, (batch) => batch.put(sealKey, sealBytes(sealKey, Buffer.alloc(0))));
+    this.#sealed = true;
   }
 
   /** Errors: `log-unavailable`, `closed`. */
   async open(disk: Disk): Promise<void> {
+    // Whether that came to anything its own caller hears.
+    await this.#closing?.catch(() => undefined);
     if (!this.#sealed) return;
     await this.#write(disk, (batch) => batch.del(sealKey));
     this.#sealed = false;

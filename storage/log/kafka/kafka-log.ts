@@ -23,9 +23,9 @@ import { defaultStretchLimits, Stretches, type StretchLimits } from '../stretch-
 import { recordOverhead } from './batch-size.ts';
 import { type Admin, atMost, type Client, isRequestTimeout, type KafkaConnection, kafkaClient, messageOf } from './client.ts';
 import { defaultFetchLimits, Fetcher, type FetchLimits } from './fetcher.ts';
-import { PartitionWriter, type WriterLimits } from './partition-writer.ts';
+import { PartitionWriter, produceTimeoutMs, type WriterLimits } from './partition-writer.ts';
 import { Reader } from './reader.ts';
-import { KafkaSeal } from './seal.ts';
+import { KafkaSeal, type SealLimits } from './seal.ts';
 import { prepareTopic, type TopicOptions } from './topic.ts';
 
 export interface KafkaLogOptions extends TopicOptions {
@@ -34,7 +34,7 @@ export interface KafkaLogOptions extends TopicOptions {
   readonly node: string;
   readonly logger: Logger;
   /** Bounds other than the usual ones. */
-  readonly limits?: Partial<WriterLimits & StretchLimits & FetchLimits>;
+  readonly limits?: Partial<WriterLimits & StretchLimits & FetchLimits & SealLimits>;
 }
 
 /** For each of reading and writing: with a frozen broker, a node must be gone before `docker stop` loses its patience. */
@@ -42,6 +42,8 @@ const closeMs = 1_500;
 /** An end below what was read is believed when it is told this often, a second apart: a new leader may tell an old one for a moment. */
 const verdicts = 3;
 const askMs = 5_000;
+/** A leader's thread that has looked at the setting before it changed appends within this time, at the latest. */
+const settleSlackMs = 1_000;
 
 /**
  * Connects, looks at the topic (making it if need be), and gives the log.
@@ -93,6 +95,7 @@ class KafkaLog implements Log {
     this.#admin = admin;
     this.#seal = new KafkaSeal({
       ...{ admin, topic: identity.topic, partitions: identity.partitions, logger: options.logger },
+      limits: { settleMs: options.limits?.settleMs ?? produceTimeoutMs + settleSlackMs },
       append: (partition, record, signal) => (this.#writers[partition] as PartitionWriter).append([record], signal, true),
       bounds: () => this.bounds(),
     });

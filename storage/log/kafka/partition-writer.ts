@@ -56,6 +56,8 @@ interface Batch {
   trying: boolean;
 }
 
+/** How long a leader may wait for its followers before it answers: so much later a write that it had taken may still be acknowledged. */
+export const produceTimeoutMs = 4_000;
 /** Far above what a request and its one repetition may take. */
 const sendLimitMs = 60_000;
 
@@ -239,7 +241,7 @@ export class PartitionWriter {
       producer.send({
         topic: this.#topic,
         acks: -1,
-        timeout: 4_000,
+        timeout: produceTimeoutMs,
         messages: recordsOf(batch).map((record) => ({
           partition: this.#partition,
           key: buffer(record.key),

@@ -31,6 +31,14 @@ const topicResource = 2;
 /** `ConfigSource.TOPIC_CONFIG` of the protocol: set for this topic, and not the broker's or Kafka's own. */
 const ofTopic = 1;
 
+export interface SealLimits {
+  /**
+   * How long it takes, from when every leader was seen to refuse, until no write that it had taken before can be acknowledged any more. Until
+   * then such a write may be in the leader and not on its followers, and so not before the ends that brokers tell.
+   */
+  readonly settleMs: number;
+}
+
 /** Whether so few bytes mean that a topic is sealed: no batch is so small, however little is in it. */
 export function isSealed(maxMessageBytes: number): boolean {
   return maxMessageBytes <= largestClosed;
@@ -41,6 +49,7 @@ export interface KafkaSealOptions {
   readonly topic: string;
   readonly partitions: number;
   readonly logger: Logger;
+  readonly limits: SealLimits;
   /** As `Log.append`, whatever is known of the seal. */
   readonly append: (partition: Partition, record: NewRecord, signal: AbortSignal) => Promise<Position>;
   readonly bounds: () => Promise<readonly PartitionBounds[]>;
@@ -50,6 +59,11 @@ export class KafkaSeal {
   readonly #options: KafkaSealOptions;
   readonly #stop = new AbortController();
   #sealed = false;
+  /**
+   * The ends that were told last, after a whole wait. While they stand the log was not opened in between: every sealing appends a record
+   * before, and what is acknowledged moves them.
+   */
+  #settled: readonly Offset[] | undefined;
   #asking: Promise<number | undefined> | undefined;
 
   constructor(options: KafkaSealOptions) {
@@ -88,7 +102,11 @@ export class KafkaSeal {
     }
     await Promise.all(Array.from({ length: this.#options.partitions }, (_, i) => this.#prove(i as Partition, probe(i as Partition))));
     this.#sealed = true;
-    return (await this.#options.bounds()).map(({ next }) => next);
+    const ends = await this.#ends();
+    if (ends.every((end, partition) => end === this.#settled?.[partition])) return ends;
+    await this.#settle();
+    this.#settled = await this.#ends();
+    return this.#settled;
   }
 
   /** As `Log.unseal`. */
@@ -103,6 +121,18 @@ export class KafkaSeal {
     for (const until = performance.now() + provenMs; isSealed((await this.limit()) ?? closed); await sleep(probeEveryMs)) {
       if (performance.now() > until) throw unanswered('the topic does not say that it is open');
     }
+  }
+
+  async #ends(): Promise<readonly Offset[]> {
+    return (await this.#options.bounds()).map(({ next }) => next);
+  }
+
+  /** Errors: `closed`. */
+  async #settle(): Promise<void> {
+    const { signal } = this.#stop;
+    // It ends early by the signal alone, which is told below.
+    await sleep(this.#options.limits.settleMs, undefined, { signal }).catch(() => undefined);
+    if (signal.aborted) throw new BitacoraError('closed', 'the log is closed');
   }
 
   async #watch(): Promise<void> {
@@ -127,6 +157,7 @@ export class KafkaSeal {
   #noted(sealed: boolean): void {
     if (sealed === this.#sealed) return;
     this.#sealed = sealed;
+    if (!sealed) this.#settled = undefined;
     const { logger, topic } = this.#options;
     if (sealed) logger.warn({ event: 'log.seal', topic, sealed }, 'the topic is sealed: reads go on, writes are refused');
     else logger.info({ event: 'log.seal', topic, sealed }, 'the topic is not sealed any more: writes go on');
