@@ -16,7 +16,9 @@ test('it loads its own, the core and node’s: no package', () => {
   const all = [...reached('client/http/index.ts')];
   expect(all).toContain('client/http/exchange.ts');
   expect(all).toContain('src/core/position.ts');
-  expect(all.filter((path) => !/^(client\/|wire\/address\.ts$|src\/core\/|src\/(ports|key-value)\.ts$|src\/ports\/|node:)/.test(path))).toEqual([]);
+  expect(
+    all.filter((path) => !/^(client\/|wire\/address\.ts$|src\/core\/|src\/(ports|key-value)\.ts$|src\/ports\/|node:)/.test(path)),
+  ).toEqual([]);
 });
 
 test('no fetch: it costs 90 ms at the start', () => {
