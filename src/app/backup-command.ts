@@ -6,9 +6,9 @@ import { snapshotFilePlace } from '../../storage/store/snapshot-file.ts';
 import { openSnapshotFile } from '../../storage/store/snapshot-reading.ts';
 import { backUpFrom } from './backup-node.ts';
 import { exitCodes } from './exit-codes.ts';
-import { counted, endpointsOf, nodeHelp, nodeOptions, type Shell, secondsSince, timeoutOf, UsageError } from './shell.ts';
+import { counted, endpointsOf, nodeHelp, nodeOptions, type Shell, type Speaking, secondsSince, timeoutOf, UsageError } from './shell.ts';
 import { megabytes, surveyWords, wordsOf } from './snapshot-words.ts';
-import { runStoreCommand, type Speaking } from './store-command.ts';
+import { runStoreCommand } from './store-command.ts';
 import { copyStore, entriesIn, openKeptStore } from './store-copy.ts';
 
 const help = `bitacora backup: a whole store, as it is at one position of the log

@@ -13,7 +13,7 @@ import { type Asked, askedIn, help } from './import-asked.ts';
 import { type Acknowledged, runImport } from './import-run.ts';
 import type { Came } from './import-slice.ts';
 import { type ImportState, loadState, saveState } from './import-state.ts';
-import { counted, ProgressLine, type Shell, secondsSince, UsageError, writer } from './shell.ts';
+import { counted, type Shell, type Speaking, secondsSince, speakingTo, UsageError, writer } from './shell.ts';
 
 /** Nodes that are named either listen or do not. */
 const reachMs = 900;
@@ -23,15 +23,12 @@ const shownConflicts = 10;
 /** Resolves with the exit code. Never rejects for what a node, a file or a user did. */
 export async function importKeys(argv: readonly string[], shell: Shell): Promise<number> {
   const { out, err } = shell;
-  const progress = new ProgressLine(err);
-  const say = (text: string): void => {
-    progress.clear();
-    err.write(`${text}\n`);
-  };
+  const speaking = speakingTo(err);
+  const { say } = speaking;
   let asked: Asked | undefined;
   try {
     asked = askedIn(argv, shell.env);
-    if (asked !== undefined) return await importFile(asked, shell, { progress, say });
+    if (asked !== undefined) return await importFile(asked, shell, speaking);
     out.write(help);
     return exitCodes.done;
   } catch (error) {
@@ -53,11 +50,6 @@ export async function importKeys(argv: readonly string[], shell: Shell): Promise
 
 function hintOf(asked: Asked | undefined): string {
   return asked?.stateFile === undefined ? '' : '\nthe same command goes on from where it was';
-}
-
-interface Speaking {
-  readonly progress: ProgressLine;
-  readonly say: (text: string) => void;
 }
 
 async function importFile(asked: Asked, { input, out }: Shell, speaking: Speaking): Promise<number> {

@@ -8,7 +8,7 @@ import { exitCodeOf, exitCodes } from './exit-codes.ts';
 import { type Moved, move } from './move-log.ts';
 import { MoveNode, type NodeWord } from './move-log-node.ts';
 import { loadMove, MoveConflict, MoveHold } from './move-log-state.ts';
-import { counted, ProgressLine, type Shell, timeoutOf, UsageError } from './shell.ts';
+import { counted, type Shell, type Speaking, speakingTo, timeoutOf, UsageError } from './shell.ts';
 
 const help = `bitacora move-log: everything from one log to another, while callers write to the old one
 
@@ -46,11 +46,8 @@ interface Asked {
 
 /** Resolves with the exit code. Never rejects for what a node, a file or a user did. */
 export async function moveLog(argv: readonly string[], { out, err }: Shell): Promise<number> {
-  const progress = new ProgressLine(err);
-  const say = (text: string): void => {
-    progress.clear();
-    err.write(`${text}\n`);
-  };
+  const speaking = speakingTo(err);
+  const { say } = speaking;
   let asked: Asked | undefined;
   try {
     asked = askedIn(argv);
@@ -58,7 +55,7 @@ export async function moveLog(argv: readonly string[], { out, err }: Shell): Pro
       out.write(help);
       return exitCodes.done;
     }
-    return asked.to === undefined ? await undo(asked, say) : await carryOut({ ...asked, to: asked.to }, { progress, say });
+    return asked.to === undefined ? await undo(asked, say) : await carryOut({ ...asked, to: asked.to }, speaking);
   } catch (error) {
     if (error instanceof ClientError) {
       say(`bitacora move-log: ${error.code}: ${error.message}${hintOf(asked)}`);
@@ -83,11 +80,6 @@ function hintOf(asked: Asked | undefined): string {
   if (asked === undefined || asked.undo) return '';
   const on = asked.stateFile === undefined ? '' : '\nthe same command goes on with it';
   return `${on}\nif the old log is sealed, \`bitacora move-log --from ${asked.from} --undo\` opens it again`;
-}
-
-interface Speaking {
-  readonly progress: ProgressLine;
-  readonly say: (text: string) => void;
 }
 
 async function undo({ from, timeoutMs }: Asked, say: Speaking['say']): Promise<number> {

@@ -12,9 +12,9 @@ import type { Came } from './import-slice.ts';
 import { importSlices, type Placed } from './import-slices.ts';
 import { type Asked, askedIn, help } from './republish-asked.ts';
 import { loadRepublish, type RepublishState, saveRepublish, sourceOf } from './republish-state.ts';
-import { counted, type Shell, secondsSince } from './shell.ts';
+import { counted, type Shell, type Speaking, secondsSince } from './shell.ts';
 import { surveyWords, wordsOf } from './snapshot-words.ts';
-import { InTheWay, runStoreCommand, type Speaking } from './store-command.ts';
+import { InTheWay, runStoreCommand } from './store-command.ts';
 import { entriesIn, openKeptStore } from './store-copy.ts';
 
 /** Slices under way: no key is there twice. */

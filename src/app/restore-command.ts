@@ -8,9 +8,9 @@ import { setAside } from '../../storage/store/level-files.ts';
 import { openSeedPlace } from '../../storage/store/snapshot-place.ts';
 import { openSnapshotFile } from '../../storage/store/snapshot-reading.ts';
 import { exitCodes } from './exit-codes.ts';
-import { counted, type Shell, secondsSince, UsageError } from './shell.ts';
+import { counted, type Shell, type Speaking, secondsSince, UsageError } from './shell.ts';
 import { wordsOf } from './snapshot-words.ts';
-import { InTheWay, runStoreCommand, type Speaking } from './store-command.ts';
+import { InTheWay, runStoreCommand } from './store-command.ts';
 import { copyStore } from './store-copy.ts';
 
 const help = `bitacora restore: makes a node's store from a backup

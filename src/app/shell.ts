@@ -82,3 +82,19 @@ export function counted(count: number, noun: string): string {
 export function secondsSince(start: number): string {
   return `${((performance.now() - start) / 1_000).toFixed(1)} s`;
 }
+
+/** How a command that takes its time speaks to its user, on standard error. */
+export interface Speaking {
+  readonly progress: ProgressLine;
+  /** A line of its own, in the place of the progress. */
+  readonly say: (text: string) => void;
+}
+
+export function speakingTo(err: Shell['err']): Speaking {
+  const progress = new ProgressLine(err);
+  const say = (text: string): void => {
+    progress.clear();
+    err.write(`${text}\n`);
+  };
+  return { progress, say };
+}

@@ -3,7 +3,7 @@ import { ClientError } from '../../client/errors.ts';
 import { SeedFailure } from '../../cluster/seed-failure.ts';
 import { BitacoraError, type ErrorCode } from '../core/errors.ts';
 import { exitCodeOf, exitCodes } from './exit-codes.ts';
-import { ProgressLine, type Shell, UsageError } from './shell.ts';
+import { type Shell, type Speaking, speakingTo, UsageError } from './shell.ts';
 
 export interface StoreCommand<T> {
   readonly name: string;
@@ -14,26 +14,16 @@ export interface StoreCommand<T> {
   readonly run: (asked: T, speaking: Speaking) => Promise<number>;
 }
 
-export interface Speaking {
-  readonly progress: ProgressLine;
-  /** A line on standard error. */
-  readonly say: (text: string) => void;
-}
-
 /** In the way is something that the user has to decide about. */
 export class InTheWay extends Error {}
 
 /** Resolves with the exit code. Never rejects for what a node, a disk or a user did. */
 export async function runStoreCommand<T>(command: StoreCommand<T>, argv: readonly string[], { out, err }: Shell): Promise<number> {
   const { name, help } = command;
-  const progress = new ProgressLine(err);
-  const say = (text: string): void => {
-    progress.clear();
-    err.write(`${text}\n`);
-  };
+  const speaking = speakingTo(err);
   try {
     const asked = command.asked(argv);
-    if (asked !== undefined) return await command.run(asked, { progress, say });
+    if (asked !== undefined) return await command.run(asked, speaking);
     out.write(help);
     return exitCodes.done;
   } catch (error) {
@@ -41,7 +31,7 @@ export async function runStoreCommand<T>(command: StoreCommand<T>, argv: readonl
     if (code === undefined) throw error;
     const { message } = error as Error;
     const prefix = error instanceof ClientError || error instanceof BitacoraError ? `${error.code}: ` : '';
-    say(`bitacora ${name}: ${prefix}${message}${code === exitCodes.usage ? `; \`bitacora ${name} --help\` says how` : ''}`);
+    speaking.say(`bitacora ${name}: ${prefix}${message}${code === exitCodes.usage ? `; \`bitacora ${name} --help\` says how` : ''}`);
     return code;
   }
 }

@@ -24,7 +24,8 @@ function staleKeeper() {
   return { seen, place };
 }
 
-test('a node told to resync answers as stale what it knew, until the log has told it anew', async () => {
+/** A node that held `k`, and of `gone` that it is deleted, told to resync, its store out of the way; the log tells it nothing yet. */
+async function resyncing() {
   const world = openWorld();
   const held = gate();
   const { seen, place } = staleKeeper();
@@ -35,7 +36,13 @@ test('a node told to resync answers as stale what it knew, until the log has tol
   await untilApplied(world, node);
   held.shut();
   node.replica.resync();
-  await world.clock.until('the store is out of the way', () => seen.aside === 1 && node.replica.status.stale);
+  await world.clock.until('the store is out of the way', () => seen.aside === 1);
+  return { world, held, seen, node };
+}
+
+test('a node told to resync answers as stale what it knew, until the log has told it anew', async () => {
+  const { world, held, seen, node } = await resyncing();
+  await world.clock.until('it answers as stale', () => node.replica.status.stale);
   expect(node.replica.status).toMatchObject({ state: 'restoring', ready: false, stale: true, writable: false });
 
   const read = (key: string) => world.clock.outcome(node.replica.read(key));
@@ -57,15 +64,7 @@ test('a node told to resync answers as stale what it knew, until the log has tol
 });
 
 test('what the log has told already is not answered from the state of before', async () => {
-  const world = openWorld({ partitions: 1 });
-  const held = gate();
-  const { seen, place } = staleKeeper();
-  const node = await readyNode(world, { stale: place, changed: held.behind });
-  await write(world, node, 'k', 'old');
-  await untilApplied(world, node);
-  held.shut();
-  node.replica.resync();
-  await world.clock.until('the store is out of the way', () => seen.aside === 1);
+  const { world, held, node } = await resyncing();
   // Nobody can tell this node: its answer is stale, and says so.
   const other = await readyNode(world, { name: 'n2:8082' });
   await write(world, other, 'k', 'new');
@@ -89,15 +88,7 @@ test('the state of another log is no answer', async () => {
 });
 
 test('when the log is lost before it has told all of it anew, the state of before is kept, and answers no more', async () => {
-  const world = openWorld();
-  const held = gate();
-  const { seen, place } = staleKeeper();
-  const node = await readyNode(world, { stale: place, changed: held.behind });
-  await write(world, node, 'k', 'v');
-  await untilApplied(world, node);
-  held.shut();
-  node.replica.resync();
-  await world.clock.until('the store is out of the way', () => seen.aside === 1);
+  const { world, held, seen, node } = await resyncing();
   world.topic.recreate('same-cluster');
   held.open();
   await untilReady(world, node);
@@ -106,15 +97,7 @@ test('when the log is lost before it has told all of it anew, the state of befor
 });
 
 test('a node that goes before it knows whether the log has all of it keeps it', async () => {
-  const world = openWorld();
-  const held = gate();
-  const { seen, place } = staleKeeper();
-  const node = await readyNode(world, { stale: place, changed: held.behind });
-  await write(world, node, 'k', 'v');
-  await untilApplied(world, node);
-  held.shut();
-  node.replica.resync();
-  await world.clock.until('the store is out of the way', () => seen.aside === 1);
+  const { world, held, seen, node } = await resyncing();
   await world.clock.outcome(node.replica.close());
   expect(seen).toEqual({ aside: 1, forgotten: 0, kept: 1 });
   held.open();
