@@ -17,6 +17,8 @@ export class StoreKeeper {
   readonly #options: StoreKeeperOptions;
   #store: Store | undefined;
   #stale: StaleStore | undefined;
+  /** When what was done with the last of them is done. */
+  #staleEnded: Promise<void> = Promise.resolve();
   #appliedBefore: readonly Offset[] = [];
   #genesisBefore: string | undefined;
 
@@ -93,7 +95,9 @@ export class StoreKeeper {
   async endStale(genesis: string | undefined): Promise<void> {
     const stale = this.#stale;
     this.#stale = undefined;
-    await stale?.end(genesis);
+    if (stale !== undefined) this.#staleEnded = stale.end(genesis);
+    // A node that went in the middle of it would leave half of a store, and take it for the last copy when it comes back.
+    await this.#staleEnded;
   }
 
   /** Closes all that is open. */

@@ -5,7 +5,7 @@ import { type MemoryDisk, openMemoryStore } from '../../storage/store/memory-sto
 import { gate } from './gate.ts';
 import { codeFrom, openWorld, readyNode, remove, textOfAnswer, untilApplied, untilReady, write } from './node.ts';
 
-function staleKeeper() {
+function staleKeeper(removed: Promise<void> = Promise.resolve()) {
   const seen = { aside: 0, forgotten: 0, kept: 0 };
   const place = (take: () => MemoryDisk): StalePlace => ({
     setAside: async () => {
@@ -13,6 +13,7 @@ function staleKeeper() {
       return openMemoryStore(take());
     },
     forget: async (store) => {
+      await removed;
       seen.forgotten++;
       await store.close();
     },
@@ -25,10 +26,10 @@ function staleKeeper() {
 }
 
 /** A node that held `k`, and of `gone` that it is deleted, told to resync, its store out of the way; the log tells it nothing yet. */
-async function resyncing() {
+async function resyncing(removed?: Promise<void>) {
   const world = openWorld();
   const held = gate();
-  const { seen, place } = staleKeeper();
+  const { seen, place } = staleKeeper(removed);
   const node = await readyNode(world, { stale: place, changed: held.behind });
   await write(world, node, 'k', 'v');
   await write(world, node, 'gone', 'v');
@@ -101,4 +102,23 @@ test('a node that goes before it knows whether the log has all of it keeps it', 
   await world.clock.outcome(node.replica.close());
   expect(seen).toEqual({ aside: 1, forgotten: 0, kept: 1 });
   held.open();
+});
+
+test('a node does not go before the state of before is removed', async () => {
+  let remove = (): void => undefined;
+  const removed = new Promise<void>((resolve) => {
+    remove = resolve;
+  });
+  const { world, held, seen, node } = await resyncing(removed);
+  held.open();
+  await untilReady(world, node);
+  let gone = false;
+  const closing = node.replica.close().then(() => {
+    gone = true;
+  });
+  await world.clock.advance(60_000);
+  expect([gone, seen.forgotten]).toEqual([false, 0]);
+  remove();
+  await world.clock.outcome(closing);
+  expect(seen).toEqual({ aside: 1, forgotten: 1, kept: 0 });
 });
